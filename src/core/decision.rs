@@ -1,0 +1,147 @@
+//! What was decided and why: the output line of `peakscaler decide`, the record that `explain`
+//! retells and that `--record-dir` keeps.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::policy::Policy;
+
+/// One decision, with all that is needed to take it again.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DecisionRecord {
+    /// The moment decided for.
+    pub at: Timestamp,
+    /// Replicas wanted; `None` when KEDA gets an error instead (see `error`).
+    pub desired: Option<u32>,
+    /// Why there is no number.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub error: Option<DecisionError>,
+    /// Whether the workload is to be active: true while replicas are wanted.
+    pub active: bool,
+    /// Replicas wanted one node lead time from now.
+    pub ahead: u32,
+    /// Replicas of the capacity buffer: what is wanted ahead less what exists.
+    pub buffer: u32,
+    /// What decided.
+    pub binding: Binding,
+    /// Every bound that changed the number, in the order in which it did.
+    pub bounds: Vec<Bound>,
+    /// One sentence for a person.
+    pub reason: String,
+    /// Orders waiting or in work, as estimated.
+    pub backlog: f64,
+    /// Present arrivals, orders per second.
+    pub arrival_rate: f64,
+    /// Orders per second that one ready replica completes.
+    pub service_rate: f64,
+    /// Lower bound (one standard deviation) of `service_rate`.
+    pub service_rate_lower: f64,
+    /// The forecast behind the plan, where one was used.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub forecast: Option<ForecastSummary>,
+    /// Orders that will miss their due time whatever is done now.
+    pub late_expected: f64,
+    /// Fingerprint of the policy that was in force.
+    pub policy_version: String,
+}
+
+/// Why KEDA gets a gRPC error.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DecisionError {
+    /// gRPC status name, for example `UNAVAILABLE`.
+    pub code: String,
+    /// What is wrong and since when.
+    pub reason: String,
+}
+
+/// What decided the number.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Binding {
+    /// Nothing waits and nothing is expected.
+    Idle,
+    /// The target wait: this many orders are due in so many seconds.
+    Wait {
+        /// Seconds from now to the due point that binds.
+        due_in_seconds: f64,
+        /// Orders due by then.
+        orders: f64,
+    },
+    /// A carrier cut-off.
+    CutOff {
+        /// The carrier's name.
+        name: String,
+        /// The dispatch by which the orders must be done.
+        dispatch: Timestamp,
+        /// Orders due by then.
+        orders: f64,
+    },
+    /// A bound of the policy; see the last of `bounds`.
+    Bound,
+    /// The hold against flapping keeps what was wanted a moment ago.
+    Hold {
+        /// What the plan alone would want.
+        planned: u32,
+    },
+    /// A source is stale: the last decision is held.
+    Stale {
+        /// The source.
+        source: String,
+        /// Seconds since it was last read.
+        age_seconds: f64,
+    },
+}
+
+/// A bound that changed the number.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Bound {
+    /// Which.
+    pub kind: BoundKind,
+    /// Replicas before.
+    pub from: u32,
+    /// Replicas after.
+    pub to: u32,
+}
+
+/// The bounds that a plan can run into.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BoundKind {
+    /// `minReplicas`.
+    Minimum,
+    /// `maxReplicas`.
+    Maximum,
+    /// `rampUp`.
+    Ramp,
+    /// `throughputLimit`.
+    ThroughputLimit,
+    /// More workers no longer add throughput.
+    Contention,
+    /// `activationQueueLength` is not exceeded.
+    Activation,
+    /// Doubtful data: never down.
+    Doubt,
+}
+
+/// The forecast that a decision leaned on.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ForecastSummary {
+    /// The model's name, for example `present_rate`.
+    pub model: String,
+    /// Seconds ahead of the figures below.
+    pub horizon_seconds: f64,
+    /// Orders expected until then.
+    pub expected: f64,
+    /// One standard deviation of that sum.
+    pub deviation: f64,
+}
+
+/// Fingerprint of a policy: the same settings give the same text, on every machine.
+pub fn policy_version(policy: &Policy) -> String {
+    // FNV-1a over the canonical JSON: stable across builds, unlike the standard hasher.
+    let json = serde_json::to_vec(policy).unwrap_or_default();
+    let hash = json.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
+    });
+    format!("{hash:016x}")
+}

@@ -1,0 +1,9 @@
+//! peakscaler: how many order workers a fulfilment centre needs, when, and why.
+//!
+//! Data flows one way: observe -> core -> snapshot -> {grpc, capacity, console, telemetry}.
+//! `core` is pure; `engine` is the only place where observing and deciding meet.
+
+pub mod core;
+pub mod observe;
+pub mod replay;
+pub mod trigger;

@@ -1,0 +1,84 @@
+//! Facts in: what the queue, the metrics store and the cluster say of a workload.
+//!
+//! Pollers run in the background and write to memory; a [`WorkloadSource`] only reads that memory,
+//! so the engine can build an observation at any moment without waiting for the network.
+
+use std::future::Future;
+use std::pin::Pin;
+
+use jiff::Timestamp;
+
+use crate::core::Observation;
+use crate::trigger::Trigger;
+
+/// Namespace and name of a ScaledObject.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct WorkloadId {
+    /// Kubernetes namespace.
+    pub namespace: String,
+    /// The ScaledObject's name.
+    pub name: String,
+}
+
+impl std::fmt::Display for WorkloadId {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "{}/{}", self.namespace, self.name)
+    }
+}
+
+/// Opens the sources that a trigger names. Implemented over the real edges, and simulated.
+pub trait Sources: Send + Sync {
+    /// Starts observing for a workload; pollers are shared between workloads on the same queue.
+    ///
+    /// # Errors
+    /// When an endpoint or role is not on the operator's allow-list, or cannot be used at all.
+    fn attach(&self, workload: &WorkloadId, trigger: &Trigger) -> Result<Box<dyn WorkloadSource>, AttachError>;
+}
+
+/// One workload's view on its sources. Dropping it stops pollers that nobody else uses.
+pub trait WorkloadSource: Send {
+    /// What became known since the last call; never waits.
+    fn observe(&mut self, now: Timestamp) -> Observed;
+    /// Resolves when something new has been read since the last `observe`.
+    fn changed(&mut self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>>;
+}
+
+/// An observation and how each source is doing.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Observed {
+    /// What the core gets.
+    pub observation: Observation,
+    /// One entry a source, for `explain`, metrics and logs.
+    pub sources: Vec<SourceHealth>,
+}
+
+/// How a source is doing.
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct SourceHealth {
+    /// For example `sqs`, `cloudwatch`, `prometheus`, `cluster`.
+    pub source: String,
+    /// Seconds since the last good reading; `None` before the first.
+    pub age_seconds: Option<f64>,
+    /// The last failure, while it lasts.
+    pub error: Option<String>,
+}
+
+/// Why a trigger's sources cannot be opened.
+#[derive(Debug, Clone, thiserror::Error, PartialEq, Eq)]
+pub enum AttachError {
+    /// Not on the operator's allow-list for that namespace; no connection was made.
+    #[error("{key} {value:?} is not allowed for namespace {namespace:?}: the operator allows it with {flag}")]
+    Forbidden {
+        /// Metadata key.
+        key: &'static str,
+        /// Value that came.
+        value: String,
+        /// Namespace of the ScaledObject.
+        namespace: String,
+        /// Flag of `serve` that would allow it.
+        flag: &'static str,
+    },
+    /// Anything else that makes the sources unusable.
+    #[error("{0}")]
+    Unusable(String),
+}
