@@ -11,6 +11,7 @@
 //! - [`workload`]: the state machine that ties them: [`Workload::step`].
 
 pub mod decision;
+pub mod demand;
 pub mod observation;
 pub mod policy;
 pub mod workload;

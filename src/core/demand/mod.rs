@@ -1,0 +1,4 @@
+//! Demand: what is expected to arrive.
+
+pub mod forecast;
+pub mod outlook;
