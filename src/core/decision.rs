@@ -4,6 +4,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::plan::Situation;
 use super::policy::Policy;
 
 /// One decision, with all that is needed to take it again.
@@ -13,6 +14,9 @@ pub struct DecisionRecord {
     pub at: Timestamp,
     /// Replicas wanted; `None` when KEDA gets an error instead (see `error`).
     pub desired: Option<u32>,
+    /// Replicas that the plan alone asks for, before hold and bounds.
+    #[serde(default)]
+    pub planned: u32,
     /// Why there is no number.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub error: Option<DecisionError>,
@@ -43,6 +47,9 @@ pub struct DecisionRecord {
     pub late_expected: f64,
     /// Fingerprint of the policy that was in force.
     pub policy_version: String,
+    /// All that the decision was taken from: [`crate::core::plan::decide`] takes it again.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub inputs: Option<Box<Situation>>,
 }
 
 /// Why KEDA gets a gRPC error.
@@ -121,6 +128,8 @@ pub enum BoundKind {
     Activation,
     /// Doubtful data: never down.
     Doubt,
+    /// Hysteresis: what was wanted a moment ago is kept.
+    Hold,
 }
 
 /// The forecast that a decision leaned on.

@@ -13,10 +13,11 @@
 pub mod decision;
 pub mod demand;
 pub mod observation;
+pub mod plan;
 pub mod policy;
 pub mod workload;
 
 pub use decision::{Binding, Bound, DecisionError, DecisionRecord};
 pub use observation::{Interval, NodeSlots, Observation, QueueReading, Replicas};
 pub use policy::{CutOff, Policy, ServiceRate};
-pub use workload::Workload;
+pub use workload::{ObservationError, Workload};

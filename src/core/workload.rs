@@ -1,19 +1,93 @@
 //! The state machine of one workload: observations in, decision records out.
 
-use super::decision::{Binding, DecisionRecord, policy_version};
-use super::observation::Observation;
+use std::collections::VecDeque;
+
+use super::decision::DecisionRecord;
+use super::demand::deadlines::{Deadlines, seconds};
+use super::demand::ledger::Ledger;
+use super::demand::outlook::{ArrivalForecast, Outlook};
+use super::demand::present::Present;
+use super::observation::{LeadTimes, NodeSlots, Observation, Replicas};
+use super::plan::tuning::{CYCLE_SECONDS, HORIZON_LIMIT_SECONDS, HORIZON_SECONDS, SETTLED_SECONDS};
+use super::plan::{Fleet, Situation, decide};
 use super::policy::Policy;
 
 /// All that is remembered of one workload between two observations.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Workload {
     policy: Policy,
+    forecast: Option<Box<dyn ArrivalForecast>>,
+    ledger: Ledger,
+    deadlines: Deadlines,
+    now: f64,
+    replicas: Option<(f64, Replicas)>,
+    pending_since: Option<f64>,
+    nodes: Option<NodeSlots>,
+    lead_times: LeadTimes,
+    decided: VecDeque<Decided>,
+}
+
+/// A decision of the last minutes.
+#[derive(Debug, Clone, Copy)]
+struct Decided {
+    at: f64,
+    planned: u32,
+    desired: u32,
+}
+
+/// Why an observation was refused; nothing of it was taken in.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum ObservationError {
+    /// Time went back.
+    #[error("at {at} is before the last observation's {last}; lines are in order of time")]
+    TimeWentBack {
+        /// Of this observation.
+        at: jiff::Timestamp,
+        /// Of the one before.
+        last: jiff::Timestamp,
+    },
+    /// A figure is not finite, or negative.
+    #[error("{field} is {value}, must be a finite number of at least 0")]
+    NotACount {
+        /// The field's path.
+        field: &'static str,
+        /// What came.
+        value: f64,
+    },
+    /// An interval's end is not after its start.
+    #[error("{field} has an interval from {from} to {to}, must end after it starts")]
+    EmptyInterval {
+        /// `arrivals` or `completions`.
+        field: &'static str,
+        /// Start.
+        from: jiff::Timestamp,
+        /// End.
+        to: jiff::Timestamp,
+    },
 }
 
 impl Workload {
-    /// A workload of which nothing has been seen yet.
+    /// A workload of which nothing has been seen yet; plans from the present rate alone.
     pub fn new(policy: Policy) -> Self {
-        Self { policy }
+        Self {
+            policy,
+            forecast: None,
+            ledger: Ledger::default(),
+            deadlines: Deadlines::default(),
+            now: f64::NEG_INFINITY,
+            replicas: None,
+            pending_since: None,
+            nodes: None,
+            lead_times: LeadTimes { pod_seconds: None, node_seconds: None },
+            decided: VecDeque::new(),
+        }
+    }
+
+    /// Gives the plan a forecast to lean on where the policy allows one.
+    #[must_use]
+    pub fn with_forecast(mut self, forecast: Box<dyn ArrivalForecast>) -> Self {
+        self.forecast = Some(forecast);
+        self
     }
 
     /// The policy in force.
@@ -23,31 +97,172 @@ impl Workload {
 
     /// Puts another policy in force; what was learned stays.
     pub fn set_policy(&mut self, policy: Policy) {
+        self.deadlines.clear();
         self.policy = policy;
     }
 
     /// Takes in one observation and decides for its moment.
     ///
     /// # Errors
-    /// When `observation.at` is before the last one's, or a number in it is not finite.
-    pub fn step(&mut self, observation: &Observation) -> Result<DecisionRecord, String> {
-        Ok(DecisionRecord {
-            at: observation.at,
-            desired: Some(self.policy.min_replicas),
-            error: None,
-            active: self.policy.min_replicas > 0,
-            ahead: 0,
-            buffer: 0,
-            binding: Binding::Idle,
-            bounds: Vec::new(),
-            reason: String::new(),
-            backlog: 0.0,
-            arrival_rate: 0.0,
-            service_rate: 0.0,
-            service_rate_lower: 0.0,
-            forecast: None,
-            late_expected: 0.0,
-            policy_version: policy_version(&self.policy),
-        })
+    /// When time went back or a number makes no sense; nothing of the observation is kept then.
+    pub fn step(&mut self, observation: &Observation) -> Result<DecisionRecord, ObservationError> {
+        self.check(observation)?;
+        let now = seconds(observation.at);
+        self.take_in(observation, now);
+        let situation = self.situation(observation.at, now);
+        let record = decide(&situation, &self.policy);
+        if let Some(desired) = record.desired {
+            while self.decided.front().is_some_and(|oldest| now - oldest.at > SETTLED_SECONDS + 60.0) {
+                self.decided.pop_front();
+            }
+            self.decided.push_back(Decided { at: now, planned: record.planned, desired });
+        }
+        Ok(record)
+    }
+
+    fn take_in(&mut self, observation: &Observation, now: f64) {
+        self.now = now;
+        if let Some(replicas) = &observation.replicas {
+            self.pending_since = (replicas.pending > 0).then(|| self.pending_since.unwrap_or(now));
+            self.replicas = Some((now, replicas.clone()));
+        }
+        self.nodes = observation.nodes.or(self.nodes);
+        if let Some(lead_times) = observation.lead_times {
+            self.lead_times = lead_times;
+        }
+        for interval in &observation.arrivals {
+            self.ledger.arrived(seconds(interval.from), seconds(interval.to), interval.count);
+            if let Some(forecast) = &mut self.forecast {
+                forecast.observe(interval);
+            }
+        }
+        let ready = self.ready();
+        if let Some(queue) = &observation.queue {
+            self.ledger.read(now - queue.age_seconds, queue, ready, &self.policy);
+        }
+        for interval in &observation.completions {
+            self.ledger.completed(seconds(interval.from), seconds(interval.to), interval.count);
+        }
+    }
+
+    fn situation(&mut self, at: jiff::Timestamp, now: f64) -> Situation {
+        let present = self.ledger.present(now);
+        let deadlines = self.deadlines.upcoming(at, &self.policy);
+        let pod_lead_seconds = self.lead_times.pod_seconds.unwrap_or(self.policy.pod_lead_seconds);
+        let node_lead_seconds = self.lead_times.node_seconds.unwrap_or(self.policy.node_lead_seconds);
+        let horizon = deadlines
+            .first()
+            .map_or(0.0, |deadline| deadline.dispatch_in_seconds + 60.0)
+            .min(HORIZON_LIMIT_SECONDS)
+            .max(HORIZON_SECONDS)
+            .max(self.policy.target_wait_seconds.unwrap_or(0.0) + pod_lead_seconds + node_lead_seconds + 900.0);
+        let (outlook, forecast_distrust) = self.outlook(at, &present, horizon);
+        let backlog = self.ledger.backlog(now, &present, self.ready(), &self.policy);
+        let most = |window: f64| {
+            let recent = self.decided.iter().rev().take_while(|decided| now - decided.at <= window);
+            recent.map(|decided| decided.planned).max().unwrap_or(0)
+        };
+        Situation {
+            at,
+            queue_age_seconds: self.ledger.read_at().map(|read_at| (now - read_at).max(0.0)),
+            fleet_age_seconds: self.replicas.as_ref().map(|(read_at, _)| now - read_at),
+            arrivals_age_seconds: self.ledger.arrivals_known_until().map(|until| (now - until).max(0.0)),
+            doubtful: self.ledger.doubtful(),
+            backlog: if self.policy.scale_on_in_flight { backlog.total } else { backlog.total - backlog.started },
+            started: backlog.started,
+            waiting: backlog.waiting,
+            activated: self.ledger.activated(now),
+            empty_seconds: self.ledger.empty_seconds(now),
+            arrival_rate: present.rate,
+            outlook,
+            forecast_distrust,
+            service: self.ledger.service(&self.policy),
+            fleet: self.fleet(now, pod_lead_seconds, node_lead_seconds),
+            nodes: self.nodes,
+            pod_lead_seconds,
+            node_lead_seconds,
+            deadlines,
+            last_desired: self.decided.back().map(|decided| decided.desired),
+            hold_replicas: most(self.policy.hold_down_seconds),
+            settled_replicas: most(self.policy.hold_down_seconds.max(SETTLED_SECONDS)),
+            minute_ago_replicas: self
+                .decided
+                .iter()
+                .rev()
+                .find(|decided| now - decided.at >= 60.0)
+                .or(self.decided.front())
+                .map(|decided| decided.desired),
+            contention_replicas: None,
+        }
+    }
+
+    fn outlook(&mut self, at: jiff::Timestamp, present: &Present, horizon: f64) -> (Outlook, Option<String>) {
+        match &mut self.forecast {
+            Some(forecast) if self.policy.forecast => {
+                match forecast.outlook(at, &present.as_rate(), horizon) {
+                    Ok(outlook) => (outlook, None),
+                    Err(distrust) => (present.outlook(horizon), Some(distrust.to_string())),
+                }
+            }
+            _ => (present.outlook(horizon), None),
+        }
+    }
+
+    fn ready(&self) -> Option<u32> {
+        self.replicas.as_ref().map(|(_, replicas)| replicas.ready)
+    }
+
+    /// The pods as last read, with the time that each still needs.
+    fn fleet(&self, now: f64, pod_lead: f64, node_lead: f64) -> Option<Fleet> {
+        let (read_at, replicas) = self.replicas.as_ref()?;
+        let since = now - read_at;
+        // A pod that is late already is expected within a third of a lead time.
+        let late = 0.3 * pod_lead;
+        let mut ready_in_seconds: Vec<f64> =
+            replicas.starting.iter().map(|age| (pod_lead - age - since).max(late)).collect();
+        let waited = self.pending_since.map_or(0.0, |pending_since| now - pending_since);
+        let pending_ready = (node_lead - waited).max(0.3 * node_lead) + pod_lead;
+        ready_in_seconds.extend((0..replicas.pending).map(|_| pending_ready));
+        let unborn = replicas.wanted.unwrap_or(0).saturating_sub(replicas.existing());
+        ready_in_seconds.extend((0..unborn).map(|_| pod_lead + CYCLE_SECONDS / 3.0));
+        ready_in_seconds.sort_by(f64::total_cmp);
+        Some(Fleet { ready: replicas.ready, ready_in_seconds, pending: replicas.pending })
+    }
+
+    fn check(&self, observation: &Observation) -> Result<(), ObservationError> {
+        if seconds(observation.at) < self.now {
+            let last = jiff::Timestamp::from_duration(jiff::SignedDuration::from_secs_f64(self.now));
+            return Err(ObservationError::TimeWentBack { at: observation.at, last: last.unwrap_or_default() });
+        }
+        let mut counts: Vec<(&'static str, f64)> = Vec::new();
+        if let Some(queue) = &observation.queue {
+            counts.extend([
+                ("queue.visible", queue.visible),
+                ("queue.in_flight", queue.in_flight),
+                ("queue.delayed", queue.delayed),
+                ("queue.age_seconds", queue.age_seconds),
+            ]);
+        }
+        if let Some(replicas) = &observation.replicas {
+            counts.extend(replicas.starting.iter().map(|age| ("replicas.starting", *age)));
+        }
+        if let Some(lead) = &observation.lead_times {
+            counts.extend(lead.pod_seconds.map(|value| ("lead_times.pod_seconds", value)));
+            counts.extend(lead.node_seconds.map(|value| ("lead_times.node_seconds", value)));
+        }
+        for (field, intervals) in
+            [("arrivals", &observation.arrivals), ("completions", &observation.completions)]
+        {
+            for interval in intervals {
+                if interval.from >= interval.to {
+                    return Err(ObservationError::EmptyInterval { field, from: interval.from, to: interval.to });
+                }
+                counts.push((field, interval.count));
+            }
+        }
+        match counts.into_iter().find(|(_, value)| !value.is_finite() || *value < 0.0) {
+            Some((field, value)) => Err(ObservationError::NotACount { field, value }),
+            None => Ok(()),
+        }
     }
 }

@@ -1,4 +1,18 @@
-//! Demand: what is expected to arrive.
+//! Demand: what waits, what arrives, what is expected, and what a worker gets done.
+//!
+//! - [`arrivals`]: when orders arrived, by age;
+//! - [`counters`]: the backlog behind queue counters that lie;
+//! - [`ledger`]: the three together;
+//! - [`present`]: the present rate and its slope;
+//! - [`forecast`] and [`outlook`]: what a history foresees, and the contract with the planner;
+//! - [`service`]: the service rate;
+//! - [`deadlines`]: carrier cut-offs as moments.
 
+pub mod arrivals;
+pub mod counters;
+pub mod deadlines;
 pub mod forecast;
+pub mod ledger;
 pub mod outlook;
+pub mod present;
+pub mod service;

@@ -1,0 +1,144 @@
+//! Bridging queue counters that lie: a scalar Kalman filter over the backlog, with a gate.
+//!
+//! SQS's counters are approximate, may need a minute to settle, show phantom messages and the odd
+//! zero. The backlog is predicted from flows and corrected by readings in proportion to their
+//! learned noise; a reading far off is believed only when it persists.
+
+/// Readings in a row that must agree before a jump down is believed.
+const JUMP_DOWN_READINGS: u32 = 3;
+/// The same upwards: the safe side is believed sooner.
+const JUMP_UP_READINGS: u32 = 2;
+/// A reading this many standard deviations off is a jump.
+const GATE_DEVIATIONS: f64 = 4.0;
+
+/// The estimated number of messages and how well it is known.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CounterFilter {
+    messages: f64,
+    variance: f64,
+    /// Squared relative noise of the counter, learned.
+    noise: f64,
+    jumps: u32,
+    jump_is_up: bool,
+    read_before: bool,
+}
+
+impl Default for CounterFilter {
+    fn default() -> Self {
+        Self {
+            messages: 0.0,
+            variance: 0.0,
+            noise: 0.02 * 0.02,
+            jumps: 0,
+            jump_is_up: false,
+            read_before: false,
+        }
+    }
+}
+
+impl CounterFilter {
+    /// Messages as estimated.
+    pub fn messages(&self) -> f64 {
+        self.messages
+    }
+
+    /// Standard deviation of [`Self::messages`].
+    pub fn deviation(&self) -> f64 {
+        self.variance.sqrt()
+    }
+
+    /// Whether the last reading contradicted what is known.
+    pub fn doubtful(&self) -> bool {
+        self.jumps > 0
+    }
+
+    /// Carries the estimate on: `net` messages came (or went), with that variance.
+    pub fn advance(&mut self, net: f64, variance: f64) {
+        self.messages = (self.messages + net).max(0.0);
+        self.variance += variance;
+    }
+
+    /// Takes in a reading; returns by how much the estimate moved.
+    pub fn correct(&mut self, reading: f64) -> f64 {
+        let innovation = reading - self.messages;
+        if !self.read_before {
+            self.read_before = true;
+            return self.jump_to(reading);
+        }
+        let scale = self.messages.max(reading);
+        let noise = 1.0 + self.noise * scale * scale;
+        let gate = (GATE_DEVIATIONS * (self.variance + noise).sqrt()).max(4.0).max(0.15 * self.messages);
+        if innovation.abs() > gate {
+            return self.question(reading, innovation > 0.0);
+        }
+        self.jumps = 0;
+        let excess = (innovation * innovation - self.variance - 1.0) / (scale * scale).max(25.0);
+        self.noise = (self.noise + 0.03 * (excess.max(0.0) - self.noise)).clamp(1e-6, 0.04);
+        let gain = self.variance / (self.variance + noise);
+        self.messages = (self.messages + gain * innovation).max(0.0);
+        self.variance *= 1.0 - gain;
+        gain * innovation
+    }
+
+    fn question(&mut self, reading: f64, is_up: bool) -> f64 {
+        self.jumps = if is_up == self.jump_is_up { self.jumps + 1 } else { 1 };
+        self.jump_is_up = is_up;
+        let needed = if is_up { JUMP_UP_READINGS } else { JUMP_DOWN_READINGS };
+        if self.jumps >= needed { self.jump_to(reading) } else { 0.0 }
+    }
+
+    fn jump_to(&mut self, reading: f64) -> f64 {
+        let moved = reading - self.messages;
+        self.messages = reading;
+        self.variance = 1.0 + self.noise * reading * reading;
+        self.jumps = 0;
+        moved
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settled(messages: f64) -> CounterFilter {
+        let mut filter = CounterFilter::default();
+        for _ in 0..5 {
+            filter.advance(0.0, 4.0);
+            filter.correct(messages);
+        }
+        filter
+    }
+
+    #[test]
+    fn a_zero_for_one_minute_is_bridged_and_doubted() {
+        let mut filter = settled(500.0);
+        for reading in [0.0, 0.0] {
+            filter.advance(0.0, 4.0);
+            filter.correct(reading);
+            assert!(filter.doubtful());
+            assert!((filter.messages() - 500.0).abs() < 1.0);
+        }
+        filter.advance(0.0, 4.0);
+        filter.correct(0.0);
+        assert!(filter.messages() < 1.0, "three in a row are believed");
+    }
+
+    #[test]
+    fn a_jump_up_is_believed_at_the_second_reading() {
+        let mut filter = settled(50.0);
+        filter.correct(1000.0);
+        assert!(filter.doubtful() && filter.messages() < 60.0);
+        filter.correct(1010.0);
+        assert!((filter.messages() - 1010.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn a_noisy_counter_is_smoothed_once_its_noise_is_known() {
+        let mut filter = settled(1000.0);
+        for index in 0..200 {
+            filter.advance(0.0, 4.0);
+            filter.correct(if index % 2 == 0 { 1080.0 } else { 920.0 });
+        }
+        assert!((filter.messages() - 1000.0).abs() < 25.0, "{}", filter.messages());
+    }
+}

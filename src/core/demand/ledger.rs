@@ -1,0 +1,159 @@
+//! Arrivals, completions and the backlog between them, kept consistent.
+//!
+//! Known counts come late; the queue's counters come at once but lie. What the counters say beyond
+//! the expected flows is logged as implied arrivals until the known counts are there.
+
+use super::arrivals::ArrivalLog;
+use super::counters::CounterFilter;
+use super::present::{Dispersion, Present};
+use super::service::ServiceLearner;
+use crate::core::observation::QueueReading;
+use crate::core::plan::{Cohort, Service};
+use crate::core::policy::Policy;
+
+/// What is known of a queue and its orders.
+#[derive(Debug, Clone, Default)]
+pub struct Ledger {
+    log: ArrivalLog,
+    filter: CounterFilter,
+    service: ServiceLearner,
+    dispersion: Dispersion,
+    /// Moment that the filter's estimate holds for.
+    filtered_at: Option<f64>,
+    /// Moment of the last good reading.
+    read_at: Option<f64>,
+    empty_since: Option<f64>,
+    /// Whether each of the last three readings was above the activation length, newest first.
+    above: [bool; 3],
+    last_visible: f64,
+}
+
+/// The backlog at one moment.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Backlog {
+    /// Orders in the queue, waiting and in work.
+    pub total: f64,
+    /// Of those, in work.
+    pub started: f64,
+    /// The others by age, oldest first.
+    pub waiting: Vec<Cohort>,
+}
+
+impl Ledger {
+    /// Logs orders known to have arrived in `[from, to)`.
+    pub fn arrived(&mut self, from: f64, to: f64, count: f64) {
+        if to - from >= 10.0 && self.log.known_until().is_some() {
+            let level = self.log.weighted(from, 240.0, 1200.0);
+            if level.seconds > 300.0 {
+                self.dispersion.learn(count, level.rate * (to - from));
+            }
+        }
+        self.log.add_known(from, to, count);
+    }
+
+    /// Learns from orders completed in `[from, to)`.
+    pub fn completed(&mut self, from: f64, to: f64, count: f64) {
+        self.service.learn(from, to, count);
+    }
+
+    /// Takes in a reading of the queue that holds for the moment `at`.
+    pub fn read(&mut self, at: f64, reading: &QueueReading, ready: Option<u32>, policy: &Policy) {
+        if self.read_at.is_some_and(|before| at <= before + 0.5) {
+            return;
+        }
+        let delayed = if policy.scale_on_delayed { reading.delayed } else { 0.0 };
+        let total = reading.visible + reading.in_flight + delayed;
+        self.service.sample(at, reading.visible, reading.in_flight, ready);
+        self.notice_activity(at, reading.visible + delayed, total, policy);
+        self.last_visible = reading.visible + delayed;
+        let Some(before) = self.filtered_at else {
+            self.filter.correct(total);
+            (self.filtered_at, self.read_at) = (Some(at), Some(at));
+            return;
+        };
+        let seconds = (at - before).max(0.1);
+        let present = self.present(before);
+        let service = self.service.estimate(policy.service_rate);
+        let inflow = present.rate * seconds;
+        let outflow = self.outflow(seconds, inflow, ready, &service);
+        let uncertain_rate = 1.0 - service.lower_per_second / service.per_second;
+        let inflow_variance = present.dispersion * inflow + (present.deviation * seconds).powi(2) + 0.05;
+        let outflow_variance = 0.3 * outflow + (uncertain_rate.max(0.05) * outflow).powi(2);
+        self.filter.advance(inflow - outflow, inflow_variance + outflow_variance);
+        let moved = self.filter.correct(total);
+        let share = inflow_variance / (inflow_variance + outflow_variance);
+        // More than chance moved the counter: what else than orders could it be.
+        let share = if moved > 3.0 * (inflow_variance + outflow_variance).sqrt() { 1.0 } else { share };
+        self.log.add_implied(before, at, inflow + share * moved);
+        (self.filtered_at, self.read_at) = (Some(at), Some(at));
+    }
+
+    fn notice_activity(&mut self, at: f64, waiting: f64, total: f64, policy: &Policy) {
+        let above = waiting > policy.activation_queue_length;
+        self.above = [above, self.above[0], self.above[1]];
+        // A phantom message or two is no order; three are.
+        if waiting > policy.activation_queue_length + 2.0 {
+            self.above = [true; 3];
+        }
+        self.empty_since = if total > 0.0 { None } else { self.empty_since.or(Some(at)) };
+    }
+
+    /// Orders that ready workers are expected to finish in the next `seconds`.
+    fn outflow(&self, seconds: f64, inflow: f64, ready: Option<u32>, service: &Service) -> f64 {
+        let in_work = (self.filter.messages() + 0.5 * inflow) / service.concurrency;
+        let busy = ready.map_or(in_work, |ready| in_work.min(f64::from(ready)));
+        (busy * service.per_second * seconds).min(self.filter.messages() + inflow)
+    }
+
+    /// The present rate as seen at `now`.
+    pub fn present(&self, now: f64) -> Present {
+        Present::read(&self.log, now, self.dispersion.index(), self.filter.deviation())
+    }
+
+    /// The backlog at `now`, carried on from the last reading.
+    pub fn backlog(&self, now: f64, present: &Present, ready: Option<u32>, policy: &Policy) -> Backlog {
+        let service = self.service.estimate(policy.service_rate);
+        let seconds = self.filtered_at.map_or(0.0, |at| (now - at).max(0.0));
+        let inflow = present.rate * seconds;
+        let total = (self.filter.messages() + inflow - self.outflow(seconds, inflow, ready, &service)).max(0.0);
+        let started = ready.map_or(total, |ready| total.min(f64::from(ready) * service.concurrency));
+        let unknown_until = policy.target_wait_seconds.unwrap_or(600.0) * 0.6;
+        let waiting = self.log.by_age(now, total - started, present.rate, unknown_until);
+        Backlog { total, started, waiting }
+    }
+
+    /// The service rate as learned or given.
+    pub fn service(&self, policy: &Policy) -> Service {
+        self.service.estimate(policy.service_rate)
+    }
+
+    /// Moment of the last good reading.
+    pub fn read_at(&self) -> Option<f64> {
+        self.read_at
+    }
+
+    /// End of the newest known arrivals.
+    pub fn arrivals_known_until(&self) -> Option<f64> {
+        self.log.known_until()
+    }
+
+    /// Whether the counters contradict what is known.
+    pub fn doubtful(&self) -> bool {
+        self.filter.doubtful()
+    }
+
+    /// Seconds for which every reading has been zero.
+    pub fn empty_seconds(&self, now: f64) -> f64 {
+        self.empty_since.map_or(0.0, |since| now - since)
+    }
+
+    /// Two of the last three readings were above `activationQueueLength`, or the newest is so by more
+    /// than phantoms explain, or orders are known to have come.
+    pub fn activated(&self, now: f64) -> bool {
+        let votes = self.above.iter().filter(|above| **above).count();
+        let known = self.last_visible > 0.0
+            && self.log.known_until().is_some_and(|until| now - until < 60.0)
+            && self.log.recent(now, 60.0).0 >= 0.9;
+        votes >= 2 || (self.above[0] && known)
+    }
+}

@@ -1,0 +1,155 @@
+//! The present arrival rate, its slope, and an outlook made of nothing else.
+
+use super::arrivals::ArrivalLog;
+use super::outlook::{Knot, Outlook, PresentRate};
+
+/// The level's weight halves over this time.
+const LEVEL_HALF_LIFE_SECONDS: f64 = 240.0;
+/// The slope's weight halves over this time; the log reaches an hour back.
+const SLOPE_HALF_LIFE_SECONDS: f64 = 1200.0;
+/// The slope runs out with this time constant.
+const SLOPE_FADE_SECONDS: f64 = 1200.0;
+/// A surge is looked for in the last seconds of this length.
+const SURGE_SECONDS: f64 = 90.0;
+/// Relative drift of the rate over ten minutes that nothing announces.
+const DRIFT: f64 = 0.06;
+
+/// The rate of arrivals now and where it is heading.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Present {
+    /// Orders a second.
+    pub rate: f64,
+    /// One standard deviation of the rate.
+    pub deviation: f64,
+    /// Change of the rate, orders a second squared, shrunk by its error.
+    pub slope: f64,
+    /// Variance of counts over their mean.
+    pub dispersion: f64,
+}
+
+impl Present {
+    /// Reads the log at `now`. `counter_deviation`: standard deviation of what the counters imply.
+    pub fn read(log: &ArrivalLog, now: f64, dispersion: f64, counter_deviation: f64) -> Self {
+        let level = log.weighted(now, LEVEL_HALF_LIFE_SECONDS, 3600.0);
+        let slope = log.slope(now, SLOPE_HALF_LIFE_SECONDS, dispersion).map_or(0.0, |(slope, error)| {
+            let certainty = slope * slope / (slope * slope + 2.0 * error * error).max(f64::MIN_POSITIVE);
+            slope * certainty
+        });
+        let slope = slope.clamp(-0.5 * level.rate / SLOPE_FADE_SECONDS, 1.5 * level.rate / SLOPE_FADE_SECONDS);
+        let trended = (level.rate + slope * level.age_seconds.min(600.0)).max(0.0);
+        let seconds = level.seconds.max(15.0);
+        let spread = (dispersion * trended.max(0.3 / seconds) / seconds).sqrt();
+        let mut present = Self { rate: trended, deviation: spread, slope, dispersion };
+        let (orders, covered) = log.recent(now, SURGE_SECONDS);
+        if covered >= 0.5 * SURGE_SECONDS {
+            present.lean_on_surge(orders / covered, covered, counter_deviation);
+        }
+        present
+    }
+
+    /// A rate of the last minute and a half that chance does not explain takes over.
+    fn lean_on_surge(&mut self, recent: f64, seconds: f64, counter_deviation: f64) {
+        let chance = self.dispersion * self.rate.max(0.5 / seconds) / seconds;
+        let counter = 2.0 * (counter_deviation / seconds).powi(2);
+        let surprise = (recent - self.rate) / (chance + counter).sqrt();
+        // Down is believed later than up: an order too late costs more than a replica too many.
+        let (from, full) = if surprise > 0.0 { (2.0, 4.0) } else { (3.0, 6.0) };
+        let weight = ((surprise.abs() - from) / (full - from)).clamp(0.0, 1.0);
+        let own = (self.dispersion * recent.max(0.5 / seconds) / seconds).sqrt();
+        self.rate += weight * (recent - self.rate);
+        self.deviation += weight * (own - self.deviation);
+        self.slope *= 1.0 - weight;
+    }
+
+    /// For a forecast to lean on.
+    pub fn as_rate(&self) -> PresentRate {
+        PresentRate {
+            orders_per_second: self.rate,
+            relative_uncertainty: if self.rate > 0.0 { self.deviation / self.rate } else { 1.0 },
+        }
+    }
+
+    /// The rate goes on, its slope fades; the deviation of a window sum is chance, the rate's own
+    /// error and unannounced drift.
+    pub fn outlook(&self, horizon_seconds: f64) -> Outlook {
+        let steps = [15.0, 30.0, 60.0, 90.0, 120.0, 180.0, 300.0, 480.0, 720.0, 1080.0, 1800.0, 3600.0, 7200.0];
+        let mut knots = vec![Knot { x_seconds: 0.0, mean: 0.0, deviation: 0.0 }];
+        knots.extend(steps.iter().filter(|x| **x < horizon_seconds).map(|x| self.knot(*x)));
+        let last = knots.last().map_or(0.0, |knot| knot.x_seconds);
+        let far = ((horizon_seconds - last) / 14_400.0).ceil().clamp(1.0, 24.0);
+        let mut part = 1.0;
+        while part <= far {
+            knots.push(self.knot(last + (horizon_seconds - last) * part / far));
+            part += 1.0;
+        }
+        Outlook { model: "present_rate".to_owned(), knots }
+    }
+
+    fn knot(&self, x: f64) -> Knot {
+        let fade = SLOPE_FADE_SECONDS;
+        let trend = self.slope * fade * (x - fade * (1.0 - (-x / fade).exp()));
+        let mean = (self.rate * x + trend).max(0.0);
+        let drift = DRIFT * (x / 600.0).sqrt().min(5.0);
+        let variance =
+            self.dispersion * mean + (self.deviation * x.min(900.0)).powi(2) + (drift * mean).powi(2);
+        Knot { x_seconds: x, mean, deviation: variance.sqrt() }
+    }
+}
+
+/// Variance of counts over their mean, learned with a slow average.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Dispersion(f64);
+
+impl Default for Dispersion {
+    fn default() -> Self {
+        Self(1.5)
+    }
+}
+
+impl Dispersion {
+    /// The index, at least a little below Poisson's 1.
+    pub fn index(self) -> f64 {
+        self.0
+    }
+
+    /// Takes in a count where `expected` were expected.
+    pub fn learn(&mut self, count: f64, expected: f64) {
+        if expected < 0.3 {
+            return;
+        }
+        let squared = (count - expected).powi(2) / expected;
+        self.0 = (self.0 + 0.03 * (squared.min(20.0 * self.0) - self.0)).clamp(0.8, 40.0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn log(minutes: &[f64]) -> (ArrivalLog, f64) {
+        let mut log = ArrivalLog::default();
+        for (index, count) in minutes.iter().enumerate() {
+            log.add_known(index as f64 * 60.0, (index + 1) as f64 * 60.0, *count);
+        }
+        (log, minutes.len() as f64 * 60.0)
+    }
+
+    #[test]
+    fn steady_arrivals_give_a_steady_outlook() {
+        let (log, now) = log(&[60.0; 60]);
+        let present = Present::read(&log, now, 1.0, 2.0);
+        assert!((present.rate - 1.0).abs() < 0.01, "{present:?}");
+        let outlook = present.outlook(3600.0);
+        assert!((outlook.at(1800.0).0 - 1800.0).abs() < 30.0);
+        assert!(outlook.knots.windows(2).all(|pair| pair[0].x_seconds < pair[1].x_seconds));
+    }
+
+    #[test]
+    fn a_surge_is_seen_within_ninety_seconds() {
+        let mut minutes = vec![60.0; 60];
+        minutes.extend([300.0, 300.0]);
+        let (log, now) = log(&minutes);
+        let present = Present::read(&log, now, 1.0, 2.0);
+        assert!(present.rate > 4.0, "{present:?}");
+    }
+}

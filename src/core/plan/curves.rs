@@ -1,0 +1,152 @@
+//! The due curve and the arrival curve on a common time grid.
+//!
+//! Orders are started first in, first out. An order that arrives at `a` must be started by
+//! `a + wait`; all orders in by a cut-off must be started early enough to be done at its dispatch.
+//! Later orders can't be due before earlier ones are served, so what must be started by `x` is the
+//! largest count that any of these rules asks for.
+
+use super::situation::{Cohort, Situation};
+use super::tuning::{
+    CUT_OFF_RESERVE, HORIZON_BEYOND_WAIT_SECONDS, HORIZON_LIMIT_SECONDS, HORIZON_SECONDS, STEP_SECONDS,
+};
+use crate::core::policy::Policy;
+
+/// Cumulative orders from now on a grid of seconds from now.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Curves {
+    /// Seconds from now; starts at 0, ascending.
+    pub x: Vec<f64>,
+    /// Orders waiting now plus those expected until `x`.
+    pub arrived: Vec<f64>,
+}
+
+/// How strictly due times are taken.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Strictness {
+    /// Share of the target wait that may be used.
+    pub wait_share: f64,
+    /// Share of the time from cut-off to dispatch that may be used.
+    pub cut_off_share: f64,
+    /// Standard deviations added to window sums.
+    pub deviations: f64,
+}
+
+impl Curves {
+    /// Lays the grid and the arrival curve.
+    pub fn new(situation: &Situation, policy: &Policy) -> Self {
+        let x = grid(situation, policy);
+        let waiting: f64 = situation.waiting.iter().map(|cohort| cohort.orders).sum();
+        let mut outlook = Walk::new(situation);
+        let arrived = x.iter().map(|x| waiting + outlook.at(*x, 0.0)).collect();
+        Self { x, arrived }
+    }
+
+    /// Orders that must have been started by each grid point.
+    pub fn due(&self, situation: &Situation, policy: &Policy, strictness: Strictness) -> Vec<f64> {
+        let mut due = vec![0.0; self.x.len()];
+        if let Some(wait) = policy.target_wait_seconds {
+            self.add_wait(&mut due, situation, wait * strictness.wait_share, strictness.deviations);
+        }
+        for deadline in &situation.deadlines {
+            let window = deadline.dispatch_in_seconds - deadline.cut_off_in_seconds;
+            let margin = (1.0 - strictness.cut_off_share) * window
+                + service_margin_seconds(situation).min(window * 0.8);
+            let start_by = deadline.dispatch_in_seconds - margin;
+            let orders = in_by(situation, deadline.cut_off_in_seconds, strictness.deviations);
+            let first = self.x.partition_point(|x| *x < start_by - 1e-9);
+            for height in &mut due[first..] {
+                *height = height.max(orders);
+            }
+        }
+        due
+    }
+
+    fn add_wait(&self, due: &mut [f64], situation: &Situation, wait: f64, deviations: f64) {
+        let mut outlook = Walk::new(situation);
+        let mut cohorts = situation.waiting.iter().peekable();
+        let mut waiting = 0.0;
+        for (height, x) in due.iter_mut().zip(&self.x) {
+            while let Some(cohort) = cohorts.next_if(|cohort| wait - cohort.age_seconds <= *x) {
+                waiting += cohort.orders;
+            }
+            let coming = if *x > wait { outlook.at(x - wait, deviations) } else { 0.0 };
+            *height = height.max(waiting + coming);
+        }
+    }
+}
+
+/// An order must be started this long before its dispatch: its work, and as much again for spread.
+fn service_margin_seconds(situation: &Situation) -> f64 {
+    1.5 * situation.service.seconds_per_order()
+}
+
+/// Orders that arrive by `x`, which may lie in the past.
+fn in_by(situation: &Situation, x: f64, deviations: f64) -> f64 {
+    let by = |cohort: &&Cohort| -cohort.age_seconds <= x;
+    let waiting: f64 = situation.waiting.iter().filter(by).map(|cohort| cohort.orders).sum();
+    if x <= 0.0 {
+        return waiting;
+    }
+    let (mean, deviation) = situation.outlook.at(x);
+    waiting + mean + deviations * deviation
+}
+
+/// The seconds from now at which the plan looks: fine first, then coarser, and each due point.
+fn grid(situation: &Situation, policy: &Policy) -> Vec<f64> {
+    let wait = policy.target_wait_seconds.unwrap_or(0.0);
+    let next_dispatch = situation.deadlines.first().map_or(0.0, |deadline| deadline.dispatch_in_seconds);
+    let lead = situation.pod_lead_seconds + situation.node_lead_seconds;
+    let horizon = HORIZON_SECONDS
+        .max(wait + HORIZON_BEYOND_WAIT_SECONDS)
+        .max(lead + wait + HORIZON_BEYOND_WAIT_SECONDS)
+        .max((next_dispatch + 60.0).min(HORIZON_LIMIT_SECONDS));
+    let fine = if wait > 0.0 { (wait / 12.0).clamp(1.0, STEP_SECONDS) } else { STEP_SECONDS };
+    let mut x = Vec::with_capacity(256);
+    let mut at = 0.0;
+    while at < horizon {
+        x.push(at);
+        at += match at {
+            near if near < 60.0 * fine => fine,
+            near if near < 7200.0 => 60.0,
+            _ => 300.0,
+        };
+    }
+    x.push(horizon);
+    for deadline in &situation.deadlines {
+        let window = deadline.dispatch_in_seconds - deadline.cut_off_in_seconds;
+        let start_by = deadline.dispatch_in_seconds
+            - (1.0 - CUT_OFF_RESERVE) * window
+            - service_margin_seconds(situation).min(window * 0.8);
+        let spot = x.partition_point(|point| *point < start_by);
+        if start_by > 0.0 && start_by < horizon && x[spot] - start_by > 1e-6 {
+            x.insert(spot, start_by);
+        }
+    }
+    x
+}
+
+/// Reads the outlook at ascending points in one pass.
+struct Walk<'a> {
+    situation: &'a Situation,
+    knot: usize,
+}
+
+impl<'a> Walk<'a> {
+    fn new(situation: &'a Situation) -> Self {
+        Self { situation, knot: 0 }
+    }
+
+    fn at(&mut self, x: f64, deviations: f64) -> f64 {
+        let knots = &self.situation.outlook.knots;
+        while self.knot + 2 < knots.len() && knots[self.knot + 1].x_seconds < x {
+            self.knot += 1;
+        }
+        let [from, to] = match knots.get(self.knot..self.knot + 2) {
+            Some([from, to]) => [from, to],
+            _ => return 0.0,
+        };
+        let share = (x - from.x_seconds) / (to.x_seconds - from.x_seconds).max(1e-9);
+        let line = |from: f64, to: f64| (from + (to - from) * share).max(0.0);
+        line(from.mean, to.mean) + deviations * line(from.deviation, to.deviation)
+    }
+}

@@ -1,0 +1,366 @@
+//! Replicas and nodes for a situation. Pure: the same situation and policy give the same record,
+//! bit for bit.
+
+use super::capacity::{done_by_fleet, done_with, height_at};
+use super::curves::{Curves, Strictness};
+use super::reason;
+use super::situation::{Fleet, Situation};
+use super::string::{Corridor, Segment};
+use super::tuning::{
+    CATCH_UP_SHARE, CUT_OFF_RESERVE, CYCLE_SECONDS, DEVIATIONS, LEAST_CATCH_UP_SECONDS, NODE_DEVIATIONS,
+    SETTLED_SHARE, SURE_DEVIATION, UP_SLACK_REPLICAS, UP_SLACK_SHARE, WAIT_LIMIT, WAIT_RESERVE,
+};
+use crate::core::decision::{
+    Binding, Bound, BoundKind, DecisionError, DecisionRecord, ForecastSummary, policy_version,
+};
+use crate::core::policy::Policy;
+
+/// Decides for `situation.at`.
+pub fn decide(situation: &Situation, policy: &Policy) -> DecisionRecord {
+    let plan = Plan::draw(situation, policy);
+    let mut bounds = Vec::new();
+    let error = staleness(situation, policy);
+    let desired = if error.is_some() { None } else { Some(bounded(situation, policy, &plan, &mut bounds)) };
+    let binding = match stale_source(situation, policy) {
+        Some(binding) => binding,
+        None => plan.binding(situation, policy, desired.unwrap_or(0), &bounds),
+    };
+    let existing = situation.fleet.as_ref().map_or(situation.last_desired.unwrap_or(0), Fleet::existing);
+    let ahead = plan.ahead.clamp(policy.min_replicas, policy.max_replicas.max(policy.min_replicas));
+    let mut record = DecisionRecord {
+        at: situation.at,
+        desired,
+        planned: planned(situation, &plan),
+        active: desired.unwrap_or(0) > 0,
+        ahead,
+        buffer: ahead.saturating_sub(existing.max(desired.unwrap_or(0))),
+        binding,
+        bounds,
+        reason: String::new(),
+        backlog: situation.backlog,
+        arrival_rate: situation.arrival_rate,
+        service_rate: situation.service.per_second,
+        service_rate_lower: situation.service.lower_per_second,
+        forecast: forecast_summary(situation, plan.lead_seconds),
+        late_expected: plan.late_expected,
+        policy_version: policy_version(policy),
+        error,
+        inputs: Some(Box::new(situation.clone())),
+    };
+    record.reason = reason::sentence(&record, situation, policy);
+    record
+}
+
+/// The numbers before bounds.
+#[derive(Debug)]
+struct Plan {
+    /// Replicas to have ordered now, so that they are ready in time.
+    up: f64,
+    /// Replicas that the string from now asks for.
+    now: f64,
+    /// The piece of string that gave `up`, or `now` where that is what counts.
+    due_in_seconds: f64,
+    due_orders: f64,
+    ahead: u32,
+    lead_seconds: f64,
+    late_expected: f64,
+}
+
+impl Plan {
+    fn draw(situation: &Situation, policy: &Policy) -> Self {
+        let curves = Curves::new(situation, policy);
+        let lines = Lines::new(&curves, situation, policy);
+        let per_second = careful_rate(situation);
+        let empty = Fleet { ready: 0, ready_in_seconds: Vec::new(), pending: 0 };
+        let fleet = situation.fleet.as_ref().unwrap_or(&empty);
+        let done = done_by_fleet(&curves, fleet, per_second);
+
+        let short = situation.pod_lead_seconds + CYCLE_SECONDS;
+        let long = short + situation.node_lead_seconds;
+        // Where nobody can tell how many pods there are, nothing is credited to them.
+        let start = if situation.fleet.is_some() { short } else { 0.0 };
+        let mut order = lines.order(start, height_at(&curves.x, &done, start));
+        let mut lead_seconds = start;
+        if situation.fleet.is_some() && !has_room(situation, fleet, order.slope / per_second) {
+            let later = lines.order(long, height_at(&curves.x, &done, long));
+            if later.slope > order.slope {
+                (order, lead_seconds) = (later, long);
+            }
+        }
+        let now = lines.soft().first_segment(0.0, 0.0, lines.catch_up);
+        let shown = if now.is_some_and(|now| now.slope > order.slope) { now.unwrap_or(order) } else { order };
+        Self {
+            up: order.slope / per_second,
+            now: now.map_or(0.0, |segment| segment.slope) / per_second,
+            due_in_seconds: curves.x[shown.end.min(curves.x.len() - 1)],
+            due_orders: lines.soft[shown.end.min(curves.x.len() - 1)],
+            ahead: lines.ahead(situation, policy, &done, per_second, short),
+            lead_seconds,
+            late_expected: late_expected(&curves, situation, policy, fleet, per_second, short),
+        }
+    }
+
+    fn binding(&self, situation: &Situation, policy: &Policy, desired: u32, bounds: &[Bound]) -> Binding {
+        let planned = whole(self.up.max(self.now));
+        if let Some(bound) = bounds.last() {
+            return if bound.kind == BoundKind::Hold { Binding::Hold { planned } } else { Binding::Bound };
+        }
+        if desired == 0 || self.due_orders <= 0.0 {
+            return Binding::Idle;
+        }
+        let by_cut_off = situation.deadlines.iter().find(|deadline| {
+            deadline.dispatch_in_seconds >= self.due_in_seconds
+                && policy.target_wait_seconds.is_none_or(|wait| {
+                    deadline.cut_off_in_seconds + wait * WAIT_RESERVE > self.due_in_seconds + 1.0
+                })
+                && deadline.cut_off_in_seconds <= self.due_in_seconds
+        });
+        match by_cut_off {
+            Some(deadline) => Binding::CutOff {
+                name: deadline.name.clone(),
+                dispatch: situation
+                    .at
+                    .checked_add(jiff::SignedDuration::from_secs_f64(deadline.dispatch_in_seconds.round()))
+                    .unwrap_or(situation.at),
+                orders: self.due_orders,
+            },
+            None => Binding::Wait { due_in_seconds: self.due_in_seconds, orders: self.due_orders },
+        }
+    }
+}
+
+/// The due curves that a plan is pulled along.
+struct Lines<'a> {
+    curves: &'a Curves,
+    soft: Vec<f64>,
+    hard: Vec<f64>,
+    catch_up: f64,
+    hard_catch_up: f64,
+}
+
+impl<'a> Lines<'a> {
+    fn new(curves: &'a Curves, situation: &Situation, policy: &Policy) -> Self {
+        let soft = Strictness {
+            wait_share: WAIT_RESERVE,
+            cut_off_share: CUT_OFF_RESERVE,
+            deviations: DEVIATIONS,
+        };
+        let hard = Strictness { wait_share: WAIT_LIMIT, cut_off_share: 1.0, deviations: 0.0 };
+        let wait = policy.target_wait_seconds.unwrap_or(600.0);
+        Self {
+            curves,
+            soft: curves.due(situation, policy, soft),
+            hard: curves.due(situation, policy, hard),
+            catch_up: (wait * CATCH_UP_SHARE).max(LEAST_CATCH_UP_SECONDS),
+            hard_catch_up: (wait * (1.0 - WAIT_LIMIT)).max(LEAST_CATCH_UP_SECONDS),
+        }
+    }
+
+    fn soft(&self) -> Corridor<'_> {
+        Corridor { x: &self.curves.x, low: &self.soft, high: &self.curves.arrived }
+    }
+
+    /// What must be ordered now to be there at `start`, where `height` orders will be started.
+    fn order(&self, start: f64, height: f64) -> Segment {
+        let hard = Corridor { x: &self.curves.x, low: &self.hard, high: &self.curves.arrived };
+        let soft = self.soft().first_segment(start, height, self.catch_up);
+        let hard = hard.first_segment(start, height, self.hard_catch_up);
+        match (soft, hard) {
+            (Some(soft), Some(hard)) if hard.slope > soft.slope => hard,
+            (Some(soft), _) => soft,
+            (None, _) => Segment { slope: 0.0, end: 0, height },
+        }
+    }
+
+    /// Replicas wanted when a node ordered now is there.
+    fn ahead(
+        &self,
+        situation: &Situation,
+        policy: &Policy,
+        done: &[f64],
+        per_second: f64,
+        start: f64,
+    ) -> u32 {
+        let strictness = Strictness {
+            wait_share: WAIT_RESERVE,
+            cut_off_share: CUT_OFF_RESERVE,
+            deviations: NODE_DEVIATIONS,
+        };
+        let low = self.curves.due(situation, policy, strictness);
+        let corridor = Corridor { x: &self.curves.x, low: &low, high: &self.curves.arrived };
+        let from = situation.node_lead_seconds;
+        let until = from + situation.pod_lead_seconds + 2.0 * CYCLE_SECONDS;
+        let height = height_at(&self.curves.x, done, start);
+        let slopes = corridor.slopes(start, height, self.catch_up, until);
+        let starts = slopes.iter().map(|(start, _)| *start).skip(1).chain([f64::INFINITY]);
+        let steepest = slopes
+            .iter()
+            .zip(starts)
+            .filter(|((_, _), end)| *end > from)
+            .map(|((_, slope), _)| *slope)
+            .fold(0.0, f64::max);
+        whole(steepest / per_second)
+    }
+}
+
+/// Service rate to plan with: the mean, or less while little is known of it.
+fn careful_rate(situation: &Situation) -> f64 {
+    let service = &situation.service;
+    let deviation = 1.0 - service.lower_per_second / service.per_second;
+    service.per_second * (1.0 - (deviation - SURE_DEVIATION).clamp(0.0, 0.4))
+}
+
+fn has_room(situation: &Situation, fleet: &Fleet, replicas: f64) -> bool {
+    let more = (replicas - f64::from(fleet.existing())).max(0.0);
+    match situation.nodes {
+        Some(nodes) => more <= f64::from(nodes.free_slots) + f64::from(nodes.coming),
+        None => fleet.pending == 0,
+    }
+}
+
+/// The least whole number of replicas for a plan, not adding one for a rounding error.
+fn whole(replicas: f64) -> u32 {
+    let ceiling = (replicas - 0.02).ceil().clamp(0.0, f64::from(u32::MAX));
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped above")]
+    let whole = ceiling as u32;
+    whole
+}
+
+/// From the plan to the number: hysteresis, then each bound, noted where it bites.
+fn bounded(situation: &Situation, policy: &Policy, plan: &Plan, bounds: &mut Vec<Bound>) -> u32 {
+    let mut number = Bounded { value: planned(situation, plan), bounds };
+    let existing = situation.fleet.as_ref().map(Fleet::existing).or(situation.last_desired);
+    if let Some(existing) = existing {
+        let step = existing.saturating_sub(number.value);
+        let small = f64::from(step) < (f64::from(existing) * SETTLED_SHARE).max(2.0);
+        let held = if small { situation.settled_replicas } else { situation.hold_replicas };
+        number.raise(BoundKind::Hold, held.min(existing));
+    }
+    let goes_to_zero = number.value == 0 && existing.unwrap_or(0) > 0;
+    if goes_to_zero && (situation.backlog >= 0.5 || situation.empty_seconds < 120.0 || expects_soon(situation)) {
+        number.raise(BoundKind::Hold, 1);
+    }
+    if number.value == 0 && situation.activated && situation.backlog > policy.activation_queue_length {
+        number.raise(BoundKind::Activation, 1);
+    }
+    let from_zero = situation.fleet.as_ref().is_some_and(|fleet| fleet.existing() == 0)
+        && situation.last_desired.unwrap_or(0) == 0;
+    let silent = policy.activation_queue_length > 0.0 || situation.arrival_rate <= 0.0;
+    if from_zero && !situation.activated && silent && policy.min_replicas == 0 {
+        number.lower(BoundKind::Activation, 0);
+    }
+    if let Some(most) = situation.contention_replicas {
+        number.lower(BoundKind::Contention, most);
+    }
+    if let Some(limit) = policy.throughput_limit_per_hour {
+        number.lower(BoundKind::ThroughputLimit, whole(limit / 3600.0 / situation.service.per_second).max(1));
+    }
+    if let (Some(ramp), Some(before)) = (policy.ramp_up_per_minute, situation.minute_ago_replicas) {
+        number.lower(BoundKind::Ramp, before.saturating_add(whole(ramp).max(1)));
+    }
+    if let (true, Some(last)) = (in_doubt(situation), situation.last_desired) {
+        number.raise(BoundKind::Doubt, last);
+    }
+    number.raise(BoundKind::Minimum, policy.min_replicas);
+    number.lower(BoundKind::Maximum, policy.max_replicas);
+    number.value
+}
+
+/// Up as ordered, down only as far as the string from now goes.
+fn planned(situation: &Situation, plan: &Plan) -> u32 {
+    let Some(fleet) = &situation.fleet else { return whole(plan.up.max(plan.now)) };
+    let existing = fleet.existing();
+    let slack = UP_SLACK_REPLICAS + UP_SLACK_SHARE * f64::from(existing);
+    let enough = existing > 0 && plan.up <= f64::from(existing) + slack;
+    let up = if enough { whole(plan.up).min(existing) } else { whole(plan.up) };
+    up.max(existing.min(whole(plan.now)))
+}
+
+/// Whether an order is likely before a worker brought back from zero had earned its keep.
+fn expects_soon(situation: &Situation) -> bool {
+    let back = situation.pod_lead_seconds + situation.node_lead_seconds + 600.0;
+    situation.outlook.at(back).0 >= 0.7
+}
+
+/// Data that must not scale anything down.
+fn in_doubt(situation: &Situation) -> bool {
+    let old = |age: Option<f64>| age.is_none_or(|age| age > 75.0);
+    situation.doubtful || old(situation.queue_age_seconds) || old(situation.fleet_age_seconds)
+}
+
+fn stale_source(situation: &Situation, policy: &Policy) -> Option<Binding> {
+    let limit = policy.stale_after_seconds.min(75.0);
+    let age = situation.queue_age_seconds.unwrap_or(f64::INFINITY);
+    (age > limit).then(|| Binding::Stale {
+        source: "queue".to_owned(),
+        age_seconds: if age.is_finite() { age } else { -1.0 },
+    })
+}
+
+fn staleness(situation: &Situation, policy: &Policy) -> Option<DecisionError> {
+    let reason = match situation.queue_age_seconds {
+        None => "the queue has not been read yet".to_owned(),
+        Some(age) if age > policy.stale_after_seconds => format!(
+            "the queue was last read {age:.0} s ago, staleAfter is {:.0} s; KEDA's fallback decides",
+            policy.stale_after_seconds
+        ),
+        Some(_) => return None,
+    };
+    Some(DecisionError { code: "UNAVAILABLE".to_owned(), reason })
+}
+
+fn forecast_summary(situation: &Situation, lead_seconds: f64) -> Option<ForecastSummary> {
+    let horizon_seconds = lead_seconds.max(600.0);
+    let (expected, deviation) = situation.outlook.at(horizon_seconds);
+    (!situation.outlook.knots.is_empty()).then(|| ForecastSummary {
+        model: situation.outlook.model.clone(),
+        horizon_seconds,
+        expected,
+        deviation,
+    })
+}
+
+/// Orders that will be late in truth even if everything allowed is ordered now.
+fn late_expected(
+    curves: &Curves,
+    situation: &Situation,
+    policy: &Policy,
+    fleet: &Fleet,
+    per_second: f64,
+    lead: f64,
+) -> f64 {
+    let truth = Strictness { wait_share: 1.0, cut_off_share: 1.0, deviations: 0.0 };
+    let due = curves.due(situation, policy, truth);
+    let most = policy.max_replicas.max(fleet.existing());
+    let done = done_with(curves, fleet, per_second, most, lead);
+    let mut late = 0.0;
+    let mut before = 0.0;
+    for (due, done) in due.iter().zip(&done) {
+        // Half an order is the rounding of a curve, not an order.
+        late += (due - done.max(before) - 0.5).max(0.0).min(due - before);
+        before = *due;
+    }
+    late
+}
+
+/// A number on its way through the bounds.
+struct Bounded<'a> {
+    value: u32,
+    bounds: &'a mut Vec<Bound>,
+}
+
+impl Bounded<'_> {
+    fn raise(&mut self, kind: BoundKind, least: u32) {
+        if self.value < least {
+            self.bounds.push(Bound { kind, from: self.value, to: least });
+            self.value = least;
+        }
+    }
+
+    fn lower(&mut self, kind: BoundKind, most: u32) {
+        if self.value > most {
+            self.bounds.push(Bound { kind, from: self.value, to: most });
+            self.value = most;
+        }
+    }
+}

@@ -1,0 +1,18 @@
+//! From demand to capacity: due curve, taut string, replicas, nodes, and the reason.
+//!
+//! - [`situation`]: all that a decision depends on, in one serialisable value;
+//! - [`curves`]: what must be done by when, and what can be done at the earliest;
+//! - [`string`]: the shortest path between the two;
+//! - [`capacity`]: what the pods that exist will get done;
+//! - [`decide`]: replicas, nodes and the reason.
+
+pub mod capacity;
+pub mod curves;
+pub mod decide;
+pub mod reason;
+pub mod situation;
+pub mod string;
+pub mod tuning;
+
+pub use decide::decide;
+pub use situation::{Cohort, Deadline, Fleet, Service, Situation};

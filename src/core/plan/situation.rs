@@ -1,0 +1,132 @@
+//! All that a decision depends on, in one serialisable value: the inputs of a decision record.
+//!
+//! Times are seconds relative to `at`: ages look back, the rest looks ahead.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::core::demand::outlook::Outlook;
+use crate::core::observation::NodeSlots;
+
+/// What is known and remembered of a workload at one moment.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Situation {
+    /// The moment to decide for.
+    pub at: Timestamp,
+    /// Seconds since the queue was last read; `None` when it never was.
+    pub queue_age_seconds: Option<f64>,
+    /// Seconds since the workers were last read; `None` when they never were.
+    pub fleet_age_seconds: Option<f64>,
+    /// Seconds since the newest arrival count that is known ends; `None` when there is none.
+    pub arrivals_age_seconds: Option<f64>,
+    /// The queue's counters contradict what is known: nothing is scaled down on them.
+    pub doubtful: bool,
+    /// Orders waiting and in work, by the policy's way of counting.
+    pub backlog: f64,
+    /// Orders in work.
+    pub started: f64,
+    /// Orders whose work has not started, oldest first.
+    pub waiting: Vec<Cohort>,
+    /// The counters have shown more than `activationQueueLength` convincingly.
+    pub activated: bool,
+    /// Seconds for which the queue has been seen empty.
+    pub empty_seconds: f64,
+    /// Present arrivals, orders per second.
+    pub arrival_rate: f64,
+    /// Expected arrivals.
+    pub outlook: Outlook,
+    /// Why a learned forecast was not used, where there is one.
+    pub forecast_distrust: Option<String>,
+    /// What one replica gets done.
+    pub service: Service,
+    /// The pods; `None` when never read.
+    pub fleet: Option<Fleet>,
+    /// Room on nodes, where known.
+    pub nodes: Option<NodeSlots>,
+    /// Pod created to Ready, seconds.
+    pub pod_lead_seconds: f64,
+    /// Node asked for to Initialized, seconds.
+    pub node_lead_seconds: f64,
+    /// Carrier cut-offs whose dispatch is to come, soonest first.
+    pub deadlines: Vec<Deadline>,
+    /// The decision before, where there was one.
+    pub last_desired: Option<u32>,
+    /// Most replicas planned over the hold's time.
+    pub hold_replicas: u32,
+    /// Most replicas planned over the longer time that small steps down wait for.
+    pub settled_replicas: u32,
+    /// Replicas wanted a minute ago, for the ramp.
+    pub minute_ago_replicas: Option<u32>,
+    /// Workers beyond this many no longer add throughput.
+    pub contention_replicas: Option<u32>,
+}
+
+/// Orders of about the same age.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Cohort {
+    /// Seconds since they arrived.
+    pub age_seconds: f64,
+    /// How many.
+    pub orders: f64,
+}
+
+/// A cut-off of one date.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Deadline {
+    /// The carrier.
+    pub name: String,
+    /// Seconds until the cut-off; negative when it has passed.
+    pub cut_off_in_seconds: f64,
+    /// Seconds until the dispatch.
+    pub dispatch_in_seconds: f64,
+}
+
+/// What one ready replica gets done.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Service {
+    /// Orders per second and replica.
+    pub per_second: f64,
+    /// The same, one standard deviation lower.
+    pub lower_per_second: f64,
+    /// Orders that one replica works on at once.
+    pub concurrency: f64,
+    /// Where the rate comes from.
+    pub source: ServiceSource,
+}
+
+/// Where a service rate comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ServiceSource {
+    /// The operator's figure.
+    Given,
+    /// Nothing seen yet: the prior.
+    Prior,
+    /// Learned from completions and work in progress.
+    Learned,
+}
+
+impl Service {
+    /// Seconds that one order takes a worker.
+    pub fn seconds_per_order(&self) -> f64 {
+        self.concurrency / self.per_second
+    }
+}
+
+/// The pods that exist or were asked for.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Fleet {
+    /// Ready.
+    pub ready: u32,
+    /// Seconds until each of the others is expected to be ready, ascending.
+    pub ready_in_seconds: Vec<f64>,
+    /// Of those, pods that have no node.
+    pub pending: u32,
+}
+
+impl Fleet {
+    /// Pods that exist or were asked for.
+    pub fn existing(&self) -> u32 {
+        self.ready.saturating_add(u32::try_from(self.ready_in_seconds.len()).unwrap_or(u32::MAX))
+    }
+}

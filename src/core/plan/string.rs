@@ -1,0 +1,117 @@
+//! The taut string: the shortest path between what must be done and what can be done.
+//!
+//! Its slopes have the least peak and the least variation of all feasible plans
+//! (Yao, Demers and Shenker 1995 for due dates in arrival order; the same curve smooths stored
+//! video, Salehi et al. 1998).
+
+/// A lower and an upper cumulative curve on one grid.
+#[derive(Debug, Clone, Copy)]
+pub struct Corridor<'a> {
+    /// Seconds from now, ascending.
+    pub x: &'a [f64],
+    /// Orders that must be started by `x`.
+    pub low: &'a [f64],
+    /// Orders that can have been started by `x`.
+    pub high: &'a [f64],
+}
+
+/// One straight piece of the string.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Segment {
+    /// Orders per second.
+    pub slope: f64,
+    /// Grid index at which the piece ends.
+    pub end: usize,
+    /// Height at its end.
+    pub height: f64,
+}
+
+impl Corridor<'_> {
+    /// The first piece of the string pulled from `(start, height)` to the end of the corridor.
+    ///
+    /// Work that is overdue at the start may be caught up over `catch_up_seconds`; without that a
+    /// shock would ask for an endless slope. Where low is above high, low wins. The far end is
+    /// free, so the string ends on the least slope that keeps low. `None` when no grid point lies
+    /// behind `start`.
+    pub fn first_segment(&self, start: f64, height: f64, catch_up_seconds: f64) -> Option<Segment> {
+        let first = self.x.partition_point(|x| *x <= start + 1e-9);
+        let mut steepest = (0.0, first);
+        let mut flattest = (f64::INFINITY, first);
+        for index in first..self.x.len() {
+            let run = self.x[index] - start;
+            let to_low = ((self.low[index] - height) / run.max(catch_up_seconds)).max(0.0);
+            let to_high = ((self.high[index] - height) / run).max(to_low);
+            if to_low > flattest.0 {
+                let (slope, end) = flattest;
+                return Some(Segment { slope, end, height: self.high[end].max(height) });
+            }
+            if to_high < steepest.0 {
+                return Some(self.end_on_low(start, height, steepest));
+            }
+            if to_low >= steepest.0 {
+                steepest = (to_low, index);
+            }
+            if to_high <= flattest.0 {
+                flattest = (to_high, index);
+            }
+        }
+        (first < self.x.len()).then(|| self.end_on_low(start, height, steepest))
+    }
+
+    fn end_on_low(&self, start: f64, height: f64, (slope, end): (f64, usize)) -> Segment {
+        Segment { slope, end, height: height + slope * (self.x[end] - start) }
+    }
+
+    /// Slopes of the whole string as `(from, slope)`, until `until` seconds.
+    pub fn slopes(&self, start: f64, height: f64, catch_up_seconds: f64, until: f64) -> Vec<(f64, f64)> {
+        let (mut from, mut at, mut catch_up) = (start, height, catch_up_seconds);
+        let mut slopes = Vec::new();
+        while from <= until {
+            let Some(segment) = self.first_segment(from, at, catch_up) else { break };
+            catch_up = 0.0;
+            slopes.push((from, segment.slope));
+            (from, at) = (self.x[segment.end], segment.height);
+        }
+        slopes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn grid(count: usize, step: f64) -> Vec<f64> {
+        (0..=count).map(|index| index as f64 * step).collect()
+    }
+
+    #[test]
+    fn straight_demand_gives_one_straight_piece() {
+        let x = grid(10, 10.0);
+        let high: Vec<f64> = x.iter().map(|x| 2.0 * x).collect();
+        let low: Vec<f64> = x.iter().map(|x| (2.0 * (x - 20.0)).max(0.0)).collect();
+        let segment = Corridor { x: &x, low: &low, high: &high }.first_segment(0.0, 0.0, 0.0).unwrap();
+        assert!((segment.slope - 1.6).abs() < 1e-9, "free end rides low: {segment:?}");
+    }
+
+    #[test]
+    fn coming_ramp_is_worked_ahead_of_only_as_far_as_orders_are_there() {
+        // 100 orders wait, all due at 100 s, 200 more arrive at 50 s and are due at 100 s too.
+        let x = grid(10, 10.0);
+        let high: Vec<f64> = x.iter().map(|x| if *x < 50.0 { 100.0 } else { 300.0 }).collect();
+        let low: Vec<f64> = x.iter().map(|x| if *x < 100.0 { 0.0 } else { 300.0 }).collect();
+        let corridor = Corridor { x: &x, low: &low, high: &high };
+        let slopes = corridor.slopes(0.0, 0.0, 0.0, 90.0);
+        assert_eq!(slopes, vec![(0.0, 2.5), (40.0, 200.0 / 60.0)]);
+    }
+
+    #[test]
+    fn overdue_work_is_spread_over_the_catch_up() {
+        let x = grid(4, 10.0);
+        let low = vec![60.0; 5];
+        let high = vec![60.0; 5];
+        let corridor = Corridor { x: &x, low: &low, high: &high };
+        assert_eq!(corridor.first_segment(0.0, 0.0, 30.0).map(|piece| piece.slope), Some(2.0));
+        assert_eq!(corridor.first_segment(0.0, 0.0, 0.0).map(|piece| piece.slope), Some(6.0));
+        assert_eq!(corridor.first_segment(40.0, 0.0, 0.0), None);
+    }
+}

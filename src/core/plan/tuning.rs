@@ -1,0 +1,38 @@
+//! The planner's constants: one setting for all workloads, each with its why.
+
+/// The due curve is drawn for this share of the target wait; the rest is left for shocks.
+pub const WAIT_RESERVE: f64 = 0.7;
+/// Orders that are behind the reserved due curve may be caught up over this share of the wait:
+/// what the reserve leaves before they are late in truth.
+pub const CATCH_UP_SHARE: f64 = 0.28;
+/// Share of the wait that may be used up before an order counts as saved by a steep slope.
+pub const WAIT_LIMIT: f64 = 0.92;
+/// Share of the time from cut-off to dispatch that the plan uses.
+pub const CUT_OFF_RESERVE: f64 = 0.85;
+/// Window sums are taken this many standard deviations up.
+pub const DEVIATIONS: f64 = 1.0;
+/// Nodes are slower to come than pods, so they are planned for a higher quantile.
+pub const NODE_DEVIATIONS: f64 = 1.5;
+/// From a decision to new pods being created: KEDA's answer waits for the next sync of the HPA.
+pub const CYCLE_SECONDS: f64 = 15.0;
+/// Finest step of the time grid; finer for short waits.
+pub const STEP_SECONDS: f64 = 15.0;
+/// The horizon is at least this long.
+pub const HORIZON_SECONDS: f64 = 1800.0;
+/// And reaches this far beyond the target wait.
+pub const HORIZON_BEYOND_WAIT_SECONDS: f64 = 600.0;
+/// A cut-off farther away than this does not decide yet.
+pub const HORIZON_LIMIT_SECONDS: f64 = 26.0 * 3600.0;
+/// Overdue work is never asked to be caught up faster than this.
+pub const LEAST_CATCH_UP_SECONDS: f64 = 30.0;
+/// Nothing is added for a want of less than this many replicas and this share of those there:
+/// the reserve carries it, and the next cycle looks again.
+pub const UP_SLACK_REPLICAS: f64 = 0.2;
+/// See [`UP_SLACK_REPLICAS`].
+pub const UP_SLACK_SHARE: f64 = 0.01;
+/// A step down of less than this share waits until it has been wanted for [`SETTLED_SECONDS`].
+pub const SETTLED_SHARE: f64 = 0.05;
+/// See [`SETTLED_SHARE`].
+pub const SETTLED_SECONDS: f64 = 300.0;
+/// A service rate known better than to this relative deviation is taken at its mean.
+pub const SURE_DEVIATION: f64 = 0.12;
