@@ -173,7 +173,7 @@ impl Workload {
             waiting: backlog.waiting,
             activated: self.ledger.activated(now),
             empty_seconds: self.ledger.empty_seconds(now),
-            arrival_rate: present.rate,
+            arrival_rate: present.rate(),
             outlook,
             forecast_distrust,
             service: self.ledger.service(&self.policy),
@@ -200,7 +200,7 @@ impl Workload {
         match &mut self.forecast {
             Some(forecast) if self.policy.forecast => {
                 match forecast.outlook(at, &present.as_rate(), horizon) {
-                    Ok(outlook) => (outlook, None),
+                    Ok(outlook) => (present.with_surge(outlook), None),
                     Err(distrust) => (present.outlook(horizon), Some(distrust.to_string())),
                 }
             }

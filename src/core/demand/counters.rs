@@ -47,6 +47,11 @@ impl CounterFilter {
         self.variance.sqrt()
     }
 
+    /// Variance of a reading of `messages`.
+    pub fn noise_at(&self, messages: f64) -> f64 {
+        1.0 + self.noise * messages * messages
+    }
+
     /// Whether the last reading contradicted what is known.
     pub fn doubtful(&self) -> bool {
         self.jumps > 0
@@ -66,7 +71,7 @@ impl CounterFilter {
             return self.jump_to(reading);
         }
         let scale = self.messages.max(reading);
-        let noise = 1.0 + self.noise * scale * scale;
+        let noise = self.noise_at(scale);
         let gate = (GATE_DEVIATIONS * (self.variance + noise).sqrt()).max(4.0).max(0.15 * self.messages);
         if innovation.abs() > gate {
             return self.question(reading, innovation > 0.0);
@@ -90,7 +95,7 @@ impl CounterFilter {
     fn jump_to(&mut self, reading: f64) -> f64 {
         let moved = reading - self.messages;
         self.messages = reading;
-        self.variance = 1.0 + self.noise * reading * reading;
+        self.variance = self.noise_at(reading);
         self.jumps = 0;
         moved
     }

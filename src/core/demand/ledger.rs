@@ -7,9 +7,13 @@ use super::arrivals::ArrivalLog;
 use super::counters::CounterFilter;
 use super::present::{Dispersion, Present};
 use super::service::ServiceLearner;
+use super::witness::CounterWitness;
 use crate::core::observation::QueueReading;
 use crate::core::plan::{Cohort, Service};
-use crate::core::policy::Policy;
+use crate::core::policy::{Policy, ServiceRate};
+
+/// Without known completions for so long, the counters alone have to tell the service rate.
+const UNWITNESSED_SECONDS: f64 = 600.0;
 
 /// What is known of a queue and its orders.
 #[derive(Debug, Clone, Default)]
@@ -22,6 +26,9 @@ pub struct Ledger {
     filtered_at: Option<f64>,
     /// Moment of the last good reading.
     read_at: Option<f64>,
+    completions_known_until: Option<f64>,
+    witness: Option<CounterWitness>,
+    last_total: Option<f64>,
     empty_since: Option<f64>,
     /// Whether each of the last three readings was above the activation length, newest first.
     above: [bool; 3],
@@ -53,6 +60,7 @@ impl Ledger {
 
     /// Learns from orders completed in `[from, to)`.
     pub fn completed(&mut self, from: f64, to: f64, count: f64) {
+        self.completions_known_until = Some(self.completions_known_until.map_or(to, |until| until.max(to)));
         self.service.learn(from, to, count);
     }
 
@@ -73,8 +81,8 @@ impl Ledger {
         };
         let seconds = (at - before).max(0.1);
         let present = self.present(before);
-        let service = self.service.estimate(policy.service_rate);
-        let inflow = present.rate * seconds;
+        let service = self.service(policy);
+        let inflow = present.rate() * seconds;
         let outflow = self.outflow(seconds, inflow, ready, &service);
         let uncertain_rate = 1.0 - service.lower_per_second / service.per_second;
         let inflow_variance = present.dispersion * inflow + (present.deviation * seconds).powi(2) + 0.05;
@@ -85,7 +93,22 @@ impl Ledger {
         // More than chance moved the counter: what else than orders could it be.
         let share = if moved > 3.0 * (inflow_variance + outflow_variance).sqrt() { 1.0 } else { share };
         self.log.add_implied(before, at, inflow + share * moved);
+        self.witness(at, seconds, total, ready, &service);
         (self.filtered_at, self.read_at) = (Some(at), Some(at));
+    }
+
+    /// Without known completions the counters alone have to tell the service rate.
+    fn witness(&mut self, at: f64, seconds: f64, total: f64, ready: Option<u32>, service: &Service) {
+        let before = self.last_total.replace(total);
+        if self.completions_known_until.is_some_and(|until| at - until < UNWITNESSED_SECONDS) {
+            self.witness = None;
+            return;
+        }
+        let known = 1.0 - service.lower_per_second / service.per_second;
+        let witness = self.witness.get_or_insert_with(|| CounterWitness::new(service.per_second, known.max(0.05)));
+        let (Some(before), Some(ready), false) = (before, ready, self.filter.doubtful()) else { return };
+        let busy = f64::from(ready).min(0.5 * (before + total) / service.concurrency);
+        witness.learn(total - before, seconds, busy, 2.0 * self.filter.noise_at(total));
     }
 
     fn notice_activity(&mut self, at: f64, waiting: f64, total: f64, policy: &Policy) {
@@ -112,19 +135,24 @@ impl Ledger {
 
     /// The backlog at `now`, carried on from the last reading.
     pub fn backlog(&self, now: f64, present: &Present, ready: Option<u32>, policy: &Policy) -> Backlog {
-        let service = self.service.estimate(policy.service_rate);
+        let service = self.service(policy);
         let seconds = self.filtered_at.map_or(0.0, |at| (now - at).max(0.0));
-        let inflow = present.rate * seconds;
+        let inflow = present.rate() * seconds;
         let total = (self.filter.messages() + inflow - self.outflow(seconds, inflow, ready, &service)).max(0.0);
         let started = ready.map_or(total, |ready| total.min(f64::from(ready) * service.concurrency));
         let unknown_until = policy.target_wait_seconds.unwrap_or(600.0) * 0.6;
-        let waiting = self.log.by_age(now, total - started, present.rate, unknown_until);
+        let waiting = self.log.by_age(now, total - started, present.rate(), unknown_until);
         Backlog { total, started, waiting }
     }
 
     /// The service rate as learned or given.
     pub fn service(&self, policy: &Policy) -> Service {
-        self.service.estimate(policy.service_rate)
+        let mut service = self.service.estimate(policy.service_rate);
+        if let (Some(witness), ServiceRate::Learned) = (&self.witness, policy.service_rate) {
+            service.per_second = witness.service();
+            service.lower_per_second = witness.service() * (1.0 - witness.relative_deviation()).max(0.2);
+        }
+        service
     }
 
     /// Moment of the last good reading.

@@ -5,7 +5,7 @@
 //! - [`ledger`]: the three together;
 //! - [`present`]: the present rate and its slope;
 //! - [`forecast`] and [`outlook`]: what a history foresees, and the contract with the planner;
-//! - [`service`]: the service rate;
+//! - [`service`]: the service rate; [`witness`]: the same from the counters alone;
 //! - [`deadlines`]: carrier cut-offs as moments.
 
 pub mod arrivals;
@@ -16,3 +16,4 @@ pub mod ledger;
 pub mod outlook;
 pub mod present;
 pub mod service;
+pub mod witness;

@@ -9,22 +9,28 @@ const LEVEL_HALF_LIFE_SECONDS: f64 = 240.0;
 const SLOPE_HALF_LIFE_SECONDS: f64 = 1200.0;
 /// The slope runs out with this time constant.
 const SLOPE_FADE_SECONDS: f64 = 1200.0;
-/// A surge is looked for in the last seconds of this length.
-const SURGE_SECONDS: f64 = 90.0;
+/// A surge is looked for in the newest seconds of this length, and in twice as many.
+const SURGE_SECONDS: f64 = 45.0;
+/// A surge older than this many such pieces has become the level.
+const SURGE_PIECES: u32 = 8;
 /// Relative drift of the rate over ten minutes that nothing announces.
 const DRIFT: f64 = 0.06;
 
 /// The rate of arrivals now and where it is heading.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Present {
-    /// Orders a second.
-    pub rate: f64,
-    /// One standard deviation of the rate.
+    /// Orders a second, as smooth as the last minutes allow.
+    pub level: f64,
+    /// One standard deviation of the level.
     pub deviation: f64,
-    /// Change of the rate, orders a second squared, shrunk by its error.
+    /// Change of the level, orders a second squared, shrunk by its error.
     pub slope: f64,
     /// Variance of counts over their mean.
     pub dispersion: f64,
+    /// What chance does not explain on top of the level (or below it), orders a second.
+    pub surge: f64,
+    /// What has lasted so long is expected to last as long again: the surge fades with this time.
+    pub surge_seconds: f64,
 }
 
 impl Present {
@@ -38,35 +44,79 @@ impl Present {
         let slope = slope.clamp(-0.5 * level.rate / SLOPE_FADE_SECONDS, 1.5 * level.rate / SLOPE_FADE_SECONDS);
         let trended = (level.rate + slope * level.age_seconds.min(600.0)).max(0.0);
         let seconds = level.seconds.max(15.0);
-        let spread = (dispersion * trended.max(0.3 / seconds) / seconds).sqrt();
-        let mut present = Self { rate: trended, deviation: spread, slope, dispersion };
-        let (orders, covered) = log.recent(now, SURGE_SECONDS);
-        if covered >= 0.5 * SURGE_SECONDS {
-            present.lean_on_surge(orders / covered, covered, counter_deviation);
+        let deviation = (dispersion * trended.max(0.3 / seconds) / seconds).sqrt();
+        let mut present =
+            Self { level: trended, deviation, slope, dispersion, surge: 0.0, surge_seconds: SURGE_SECONDS };
+        for pieces in [1.0, 2.0] {
+            let (orders, covered) = log.recent(now, pieces * SURGE_SECONDS);
+            if covered >= 0.6 * pieces * SURGE_SECONDS {
+                present.notice_surge(orders / covered, covered, counter_deviation);
+            }
+        }
+        if present.surge != 0.0 {
+            present.surge_seconds = present.age_of_surge(log, now);
         }
         present
     }
 
-    /// A rate of the last minute and a half that chance does not explain takes over.
-    fn lean_on_surge(&mut self, recent: f64, seconds: f64, counter_deviation: f64) {
-        let chance = self.dispersion * self.rate.max(0.5 / seconds) / seconds;
+    /// Orders a second at this moment.
+    pub fn rate(&self) -> f64 {
+        (self.level + self.surge).max(0.0)
+    }
+
+    /// A rate of the newest seconds that chance does not explain.
+    fn notice_surge(&mut self, recent: f64, seconds: f64, counter_deviation: f64) {
+        let chance = self.dispersion * self.level.max(0.5 / seconds) / seconds;
         let counter = 2.0 * (counter_deviation / seconds).powi(2);
-        let surprise = (recent - self.rate) / (chance + counter).sqrt();
+        let surprise = (recent - self.level) / (chance + counter).sqrt();
         // Down is believed later than up: an order too late costs more than a replica too many.
         let (from, full) = if surprise > 0.0 { (2.0, 4.0) } else { (3.0, 6.0) };
         let weight = ((surprise.abs() - from) / (full - from)).clamp(0.0, 1.0);
-        let own = (self.dispersion * recent.max(0.5 / seconds) / seconds).sqrt();
-        self.rate += weight * (recent - self.rate);
-        self.deviation += weight * (own - self.deviation);
-        self.slope *= 1.0 - weight;
+        let surge = weight * (recent - self.level);
+        if surge.abs() > self.surge.abs() {
+            self.surge = surge;
+        }
     }
 
-    /// For a forecast to lean on.
+    /// For how long the log has shown at least a good third of the surge.
+    fn age_of_surge(&self, log: &ArrivalLog, now: f64) -> f64 {
+        let mut newer = log.recent(now, SURGE_SECONDS);
+        let mut pieces = 1;
+        while pieces < SURGE_PIECES {
+            let until = log.recent(now, f64::from(pieces + 1) * SURGE_SECONDS);
+            let (orders, covered) = (until.0 - newer.0, until.1 - newer.1);
+            let excess = if covered > 0.0 { orders / covered - self.level } else { 0.0 };
+            if excess * self.surge.signum() < 0.35 * self.surge.abs() {
+                break;
+            }
+            newer = until;
+            pieces += 1;
+        }
+        f64::from(pieces) * SURGE_SECONDS
+    }
+
+    /// The level, for a forecast to lean on.
     pub fn as_rate(&self) -> PresentRate {
         PresentRate {
-            orders_per_second: self.rate,
-            relative_uncertainty: if self.rate > 0.0 { self.deviation / self.rate } else { 1.0 },
+            orders_per_second: self.level,
+            relative_uncertainty: if self.level > 0.0 { self.deviation / self.level } else { 1.0 },
         }
+    }
+
+    /// Adds what is left of the surge to an outlook that knows only the level.
+    #[must_use]
+    pub fn with_surge(&self, mut outlook: Outlook) -> Outlook {
+        for knot in &mut outlook.knots {
+            let surge = self.surge * self.surge_seconds * (1.0 - (-knot.x_seconds / self.surge_seconds).exp());
+            knot.mean = (knot.mean + surge).max(0.0);
+            knot.deviation = knot.deviation.hypot(0.5 * surge);
+        }
+        let mut floor = 0.0_f64;
+        for knot in &mut outlook.knots {
+            floor = floor.max(knot.mean);
+            knot.mean = floor;
+        }
+        outlook
     }
 
     /// The rate goes on, its slope fades; the deviation of a window sum is chance, the rate's own
@@ -82,13 +132,13 @@ impl Present {
             knots.push(self.knot(last + (horizon_seconds - last) * part / far));
             part += 1.0;
         }
-        Outlook { model: "present_rate".to_owned(), knots }
+        self.with_surge(Outlook { model: "present_rate".to_owned(), knots })
     }
 
     fn knot(&self, x: f64) -> Knot {
         let fade = SLOPE_FADE_SECONDS;
         let trend = self.slope * fade * (x - fade * (1.0 - (-x / fade).exp()));
-        let mean = (self.rate * x + trend).max(0.0);
+        let mean = (self.level * x + trend).max(0.0);
         let drift = DRIFT * (x / 600.0).sqrt().min(5.0);
         let variance =
             self.dispersion * mean + (self.deviation * x.min(900.0)).powi(2) + (drift * mean).powi(2);
@@ -138,7 +188,7 @@ mod tests {
     fn steady_arrivals_give_a_steady_outlook() {
         let (log, now) = log(&[60.0; 60]);
         let present = Present::read(&log, now, 1.0, 2.0);
-        assert!((present.rate - 1.0).abs() < 0.01, "{present:?}");
+        assert!((present.rate() - 1.0).abs() < 0.01, "{present:?}");
         let outlook = present.outlook(3600.0);
         assert!((outlook.at(1800.0).0 - 1800.0).abs() < 30.0);
         assert!(outlook.knots.windows(2).all(|pair| pair[0].x_seconds < pair[1].x_seconds));
@@ -150,6 +200,6 @@ mod tests {
         minutes.extend([300.0, 300.0]);
         let (log, now) = log(&minutes);
         let present = Present::read(&log, now, 1.0, 2.0);
-        assert!(present.rate > 4.0, "{present:?}");
+        assert!(present.rate() > 4.0 && present.surge_seconds >= 90.0, "{present:?}");
     }
 }

@@ -20,14 +20,16 @@ const PRIOR_ORDERS: f64 = 1.5;
 const HALF_LIFE_SECONDS: f64 = 480.0;
 /// Newest intervals among which a change is looked for.
 const RECENT: usize = 24;
+/// Relative variance of one interval's busy time: readings of work in progress are samples, and lag.
+const MEASURING_ERROR: f64 = 0.02;
 /// A change needs at least this many orders to tell.
-const CHANGE_ORDERS: f64 = 6.0;
+const CHANGE_ORDERS: f64 = 20.0;
 /// Completions vary less than Poisson: service times have a coefficient of variation below 1.
 const COMPLETION_DISPERSION: f64 = 0.6;
 /// A change is believed at this many standard deviations towards slower, later towards faster.
-const CHANGE_SLOWER: f64 = 2.8;
+const CHANGE_SLOWER: f64 = 3.2;
 /// See [`CHANGE_SLOWER`].
-const CHANGE_FASTER: f64 = 3.5;
+const CHANGE_FASTER: f64 = 4.0;
 /// Readings kept to integrate over.
 const SAMPLES: usize = 128;
 
@@ -146,7 +148,9 @@ impl ServiceLearner {
                 continue;
             }
             let rate = orders.max(0.5) / busy;
-            let variance = COMPLETION_DISPERSION / orders.max(1.0) + learned.before.relative_variance();
+            let measured = MEASURING_ERROR / (self.recent.len() - index) as f64;
+            let variance =
+                COMPLETION_DISPERSION / orders.max(1.0) + learned.before.relative_variance() + measured;
             let surprise = (rate / learned.before.mean()).ln() / variance.sqrt();
             let limit = if surprise < 0.0 { CHANGE_SLOWER } else { CHANGE_FASTER };
             if surprise.abs() / limit > clearest {

@@ -29,6 +29,9 @@ pub struct Strictness {
     pub cut_off_share: f64,
     /// Standard deviations added to window sums.
     pub deviations: f64,
+    /// Window sums of more than these seconds get no more deviation than one of this length: what
+    /// arrives later can still be answered when it is seen.
+    pub blind_seconds: f64,
 }
 
 impl Curves {
@@ -37,7 +40,7 @@ impl Curves {
         let x = grid(situation, policy);
         let waiting: f64 = situation.waiting.iter().map(|cohort| cohort.orders).sum();
         let mut outlook = Walk::new(situation);
-        let arrived = x.iter().map(|x| waiting + outlook.at(*x, 0.0)).collect();
+        let arrived = x.iter().map(|x| waiting + outlook.at(*x)).collect();
         Self { x, arrived }
     }
 
@@ -45,14 +48,14 @@ impl Curves {
     pub fn due(&self, situation: &Situation, policy: &Policy, strictness: Strictness) -> Vec<f64> {
         let mut due = vec![0.0; self.x.len()];
         if let Some(wait) = policy.target_wait_seconds {
-            self.add_wait(&mut due, situation, wait * strictness.wait_share, strictness.deviations);
+            self.add_wait(&mut due, situation, wait * strictness.wait_share, surcharge(situation, strictness));
         }
         for deadline in &situation.deadlines {
             let window = deadline.dispatch_in_seconds - deadline.cut_off_in_seconds;
             let margin = (1.0 - strictness.cut_off_share) * window
                 + service_margin_seconds(situation).min(window * 0.8);
             let start_by = deadline.dispatch_in_seconds - margin;
-            let orders = in_by(situation, deadline.cut_off_in_seconds, strictness.deviations);
+            let orders = in_by(situation, deadline.cut_off_in_seconds, strictness);
             let first = self.x.partition_point(|x| *x < start_by - 1e-9);
             for height in &mut due[first..] {
                 *height = height.max(orders);
@@ -61,7 +64,7 @@ impl Curves {
         due
     }
 
-    fn add_wait(&self, due: &mut [f64], situation: &Situation, wait: f64, deviations: f64) {
+    fn add_wait(&self, due: &mut [f64], situation: &Situation, wait: f64, surcharge: Surcharge) {
         let mut outlook = Walk::new(situation);
         let mut cohorts = situation.waiting.iter().peekable();
         let mut waiting = 0.0;
@@ -69,7 +72,7 @@ impl Curves {
             while let Some(cohort) = cohorts.next_if(|cohort| wait - cohort.age_seconds <= *x) {
                 waiting += cohort.orders;
             }
-            let coming = if *x > wait { outlook.at(x - wait, deviations) } else { 0.0 };
+            let coming = if *x > wait { outlook.at(x - wait) + surcharge.at(x - wait) } else { 0.0 };
             *height = height.max(waiting + coming);
         }
     }
@@ -81,14 +84,13 @@ fn service_margin_seconds(situation: &Situation) -> f64 {
 }
 
 /// Orders that arrive by `x`, which may lie in the past.
-fn in_by(situation: &Situation, x: f64, deviations: f64) -> f64 {
+fn in_by(situation: &Situation, x: f64, strictness: Strictness) -> f64 {
     let by = |cohort: &&Cohort| -cohort.age_seconds <= x;
     let waiting: f64 = situation.waiting.iter().filter(by).map(|cohort| cohort.orders).sum();
     if x <= 0.0 {
         return waiting;
     }
-    let (mean, deviation) = situation.outlook.at(x);
-    waiting + mean + deviations * deviation
+    waiting + situation.outlook.at(x).0 + surcharge(situation, strictness).at(x)
 }
 
 /// The seconds from now at which the plan looks: fine first, then coarser, and each due point.
@@ -125,6 +127,24 @@ fn grid(situation: &Situation, policy: &Policy) -> Vec<f64> {
     x
 }
 
+/// What is added to a window sum for its uncertainty: rises to its full size over the blind time.
+#[derive(Debug, Clone, Copy)]
+struct Surcharge {
+    full: f64,
+    over_seconds: f64,
+}
+
+impl Surcharge {
+    fn at(self, x: f64) -> f64 {
+        self.full * (x / self.over_seconds).clamp(0.0, 1.0).sqrt()
+    }
+}
+
+fn surcharge(situation: &Situation, strictness: Strictness) -> Surcharge {
+    let over_seconds = strictness.blind_seconds.max(1.0);
+    Surcharge { full: strictness.deviations * situation.outlook.at(over_seconds).1, over_seconds }
+}
+
 /// Reads the outlook at ascending points in one pass.
 struct Walk<'a> {
     situation: &'a Situation,
@@ -136,7 +156,7 @@ impl<'a> Walk<'a> {
         Self { situation, knot: 0 }
     }
 
-    fn at(&mut self, x: f64, deviations: f64) -> f64 {
+    fn at(&mut self, x: f64) -> f64 {
         let knots = &self.situation.outlook.knots;
         while self.knot + 2 < knots.len() && knots[self.knot + 1].x_seconds < x {
             self.knot += 1;
@@ -146,7 +166,6 @@ impl<'a> Walk<'a> {
             _ => return 0.0,
         };
         let share = (x - from.x_seconds) / (to.x_seconds - from.x_seconds).max(1e-9);
-        let line = |from: f64, to: f64| (from + (to - from) * share).max(0.0);
-        line(from.mean, to.mean) + deviations * line(from.deviation, to.deviation)
+        (from.mean + (to.mean - from.mean) * share).max(0.0)
     }
 }

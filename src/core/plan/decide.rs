@@ -144,8 +144,9 @@ impl<'a> Lines<'a> {
             wait_share: WAIT_RESERVE,
             cut_off_share: CUT_OFF_RESERVE,
             deviations: DEVIATIONS,
+            blind_seconds: blind_seconds(situation, policy),
         };
-        let hard = Strictness { wait_share: WAIT_LIMIT, cut_off_share: 1.0, deviations: 0.0 };
+        let hard = Strictness { wait_share: WAIT_LIMIT, cut_off_share: 1.0, deviations: 0.0, blind_seconds: 0.0 };
         let wait = policy.target_wait_seconds.unwrap_or(600.0);
         Self {
             curves,
@@ -185,6 +186,7 @@ impl<'a> Lines<'a> {
             wait_share: WAIT_RESERVE,
             cut_off_share: CUT_OFF_RESERVE,
             deviations: NODE_DEVIATIONS,
+            blind_seconds: blind_seconds(situation, policy) + situation.node_lead_seconds,
         };
         let low = self.curves.due(situation, policy, strictness);
         let corridor = Corridor { x: &self.curves.x, low: &low, high: &self.curves.arrived };
@@ -203,11 +205,19 @@ impl<'a> Lines<'a> {
     }
 }
 
+/// For how long arrivals must be foreseen: those that come later than this are seen early enough
+/// to order pods for them.
+fn blind_seconds(situation: &Situation, policy: &Policy) -> f64 {
+    let slack = policy.target_wait_seconds.unwrap_or(3600.0) * WAIT_RESERVE;
+    let sight = situation.arrivals_age_seconds.unwrap_or(60.0).clamp(15.0, 60.0);
+    (situation.pod_lead_seconds + CYCLE_SECONDS + sight - slack).max(30.0)
+}
+
 /// Service rate to plan with: the mean, or less while little is known of it.
 fn careful_rate(situation: &Situation) -> f64 {
     let service = &situation.service;
     let deviation = 1.0 - service.lower_per_second / service.per_second;
-    service.per_second * (1.0 - (deviation - SURE_DEVIATION).clamp(0.0, 0.4))
+    service.per_second * (1.0 - (deviation - SURE_DEVIATION).clamp(0.0, 0.25))
 }
 
 fn has_room(situation: &Situation, fleet: &Fleet, replicas: f64) -> bool {
@@ -329,7 +339,7 @@ fn late_expected(
     per_second: f64,
     lead: f64,
 ) -> f64 {
-    let truth = Strictness { wait_share: 1.0, cut_off_share: 1.0, deviations: 0.0 };
+    let truth = Strictness { wait_share: 1.0, cut_off_share: 1.0, deviations: 0.0, blind_seconds: 0.0 };
     let due = curves.due(situation, policy, truth);
     let most = policy.max_replicas.max(fleet.existing());
     let done = done_with(curves, fleet, per_second, most, lead);

@@ -24,14 +24,14 @@ pub const HORIZON_BEYOND_WAIT_SECONDS: f64 = 600.0;
 /// A cut-off farther away than this does not decide yet.
 pub const HORIZON_LIMIT_SECONDS: f64 = 26.0 * 3600.0;
 /// Overdue work is never asked to be caught up faster than this.
-pub const LEAST_CATCH_UP_SECONDS: f64 = 30.0;
+pub const LEAST_CATCH_UP_SECONDS: f64 = 50.0;
 /// Nothing is added for a want of less than this many replicas and this share of those there:
 /// the reserve carries it, and the next cycle looks again.
-pub const UP_SLACK_REPLICAS: f64 = 0.2;
+pub const UP_SLACK_REPLICAS: f64 = 0.4;
 /// See [`UP_SLACK_REPLICAS`].
-pub const UP_SLACK_SHARE: f64 = 0.01;
+pub const UP_SLACK_SHARE: f64 = 0.04;
 /// A step down of less than this share waits until it has been wanted for [`SETTLED_SECONDS`].
-pub const SETTLED_SHARE: f64 = 0.05;
+pub const SETTLED_SHARE: f64 = 0.1;
 /// See [`SETTLED_SHARE`].
 pub const SETTLED_SECONDS: f64 = 300.0;
 /// A service rate known better than to this relative deviation is taken at its mean.
