@@ -1,0 +1,122 @@
+//! Runs policies in the benchmark's cells and prints a table:
+//! `lab [--days 7] [--seed 1] [--seeds 1] [--regime 300,120] [--happening normal,black-friday]
+//! [--policy keda,core,fixed] [--scenario FILE]... [--set KEY=VALUE]`.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use peakscaler::replay::ScalingPolicy;
+use peakscaler::replay::cells::{HAPPENINGS, REGIMES, cell};
+use peakscaler::replay::policies::{CorePolicy, Fixed, KedaSqs};
+use peakscaler::replay::run::Cell;
+use peakscaler::replay::scenario::Scenario;
+use peakscaler::replay::score::Score;
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let option = |key: &str, default: &str| {
+        let found = arguments.iter().position(|argument| argument == key);
+        found.and_then(|index| arguments.get(index + 1)).map_or(default.to_owned(), Clone::clone)
+    };
+    let days: u32 = option("--days", "7").parse().expect("--days takes a number");
+    let first: u64 = option("--seed", "1").parse().expect("--seed takes a number");
+    let seeds: u64 = option("--seeds", "1").parse().expect("--seeds takes a number");
+    let grace = option("--grace", "");
+    let (regimes, happenings) = (option("--regime", ""), option("--happening", ""));
+    let policies = option("--policy", "keda,core,fixed");
+    let chosen = |list: &str, name: &str| list.is_empty() || list.split(',').any(|part| part == name);
+
+    let mut scenarios = Vec::new();
+    for pair in arguments.windows(2).filter(|pair| pair[0] == "--scenario") {
+        match Scenario::load(pair[1].as_ref()) {
+            Ok(scenario) => scenarios.push(scenario),
+            Err(error) => {
+                eprintln!("{error}");
+                return;
+            }
+        }
+    }
+    if scenarios.is_empty() {
+        for seed in first..first + seeds {
+            for regime in REGIMES {
+                for happening in HAPPENINGS {
+                    if chosen(&regimes, regime.name) && chosen(&happenings, happening.name()) {
+                        scenarios.push(cell(regime, happening, days, seed));
+                    }
+                }
+            }
+        }
+    }
+    if let Ok(grace) = grace.parse() {
+        scenarios.iter_mut().for_each(|scenario| scenario.service.grace_seconds = grace);
+    }
+
+    println!(
+        "{:<22} {:<16} {:>9} {:>8} {:>6} {:>7} {:>7} {:>6} {:>6} {:>8} {:>8} {:>7} {:>6}",
+        "cell", "policy", "late %", "worst %", "p50", "p99", "max", "h/work", "peak/l", "peak", "node-h", "acts/d", "killed"
+    );
+    let next = AtomicUsize::new(0);
+    let printed = Mutex::new(0_usize);
+    let blocks = Mutex::new(std::collections::BTreeMap::new());
+    std::thread::scope(|scope| {
+        for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
+            scope.spawn(|| {
+                while let Some(scenario) = scenarios.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let index = scenarios.iter().position(|other| std::ptr::eq(other, scenario)).unwrap_or(0);
+                    let cell = Cell::new(scenario.clone()).expect("the cells are valid");
+                    let text: String =
+                        candidates(&policies, &cell).into_iter().map(|mut policy| row(&cell.run(policy.as_mut()))).collect();
+                    let mut blocks = blocks.lock().expect("no thread panics");
+                    blocks.insert(index, text);
+                    let mut printed = printed.lock().expect("no thread panics");
+                    while let Some(text) = blocks.remove(&*printed) {
+                        print!("{text}");
+                        *printed += 1;
+                    }
+                }
+            });
+        }
+    });
+}
+
+fn candidates(list: &str, cell: &Cell) -> Vec<Box<dyn ScalingPolicy>> {
+    let mut policies: Vec<Box<dyn ScalingPolicy>> = Vec::new();
+    for name in list.split(',') {
+        match name {
+            "core" => policies.push(Box::new(CorePolicy::for_scenario(cell.scenario()))),
+            "fixed" => policies.push(Box::new(Fixed::new(cell.least_peak().ceil() as u32 + 1))),
+            "keda" => {
+                policies.push(Box::new(KedaSqs::with_defaults()));
+                let service = cell.scenario().service.mean_seconds;
+                let wait = cell.scenario().goal.target_wait_seconds.unwrap_or(300.0);
+                policies.push(Box::new(KedaSqs::with_queue_length((wait / service).floor())));
+            }
+            "grid" => {
+                for length in [2.0, 3.0, 4.0, 6.0, 8.0, 10.0, 12.0, 20.0, 30.0] {
+                    policies.push(Box::new(KedaSqs::with_queue_length(length)));
+                }
+            }
+            other => eprintln!("policy {other} is none of core, fixed, keda, grid"),
+        }
+    }
+    policies
+}
+
+fn row(score: &Score) -> String {
+    format!(
+        "{:<22} {:<16} {:>9.4} {:>8.3} {:>6.0} {:>7.0} {:>7.0} {:>6.3} {:>6.2} {:>8} {:>8.0} {:>7.0} {:>6}\n",
+        score.scenario,
+        score.policy,
+        100.0 * score.late_share(),
+        100.0 * score.worst_day(),
+        score.wait_p50_seconds,
+        score.wait_p99_seconds,
+        score.wait_max_seconds,
+        score.hours_over_work(),
+        score.peak_over_least(),
+        score.peak_replicas,
+        score.node_hours,
+        score.actions_per_day,
+        score.killed,
+    )
+}

@@ -1,0 +1,62 @@
+use super::*;
+use crate::replay::scenario::{Burst, Peak};
+
+fn scenario(generator: Generator) -> Scenario {
+    Scenario { orders: OrderSource::Generator(generator), ..Scenario::default() }
+}
+
+#[test]
+fn the_same_seed_gives_the_same_orders_and_another_seed_others() {
+    let first = scenario(Generator::default());
+    let other = Scenario { seed: 2, ..first.clone() };
+    assert_eq!(Orders::draw(&first).unwrap(), Orders::draw(&first).unwrap());
+    assert_ne!(Orders::draw(&first).unwrap().arrivals, Orders::draw(&other).unwrap().arrivals);
+}
+
+#[test]
+fn an_ordinary_day_has_the_orders_asked_for() {
+    let scenario = scenario(Generator::default());
+    let orders = Orders::draw(&scenario).unwrap();
+    let a_day = orders.len() as f64 / f64::from(scenario.days);
+    assert!((27_000.0..33_000.0).contains(&a_day), "{a_day}");
+    assert!(orders.arrivals.is_sorted());
+    let mean: f64 = orders.work.iter().map(|work| f64::from(*work)).sum::<f64>() / orders.len() as f64;
+    assert!((0.99..1.01).contains(&mean), "{mean}");
+}
+
+#[test]
+fn a_longer_history_leaves_the_scored_days_as_they_are() {
+    let without = scenario(Generator::default());
+    let with = Scenario { history_days: 14, ..without.clone() };
+    let drawn = Orders::draw(&with).unwrap();
+    assert_eq!(drawn.history.len(), 14 * 96);
+    assert_eq!(drawn.arrivals, Orders::draw(&without).unwrap().arrivals);
+}
+
+#[test]
+fn a_peak_day_is_as_many_times_an_ordinary_one() {
+    let peak = Peak { day: 3, factor: 7.0, before: vec![1.5], after: vec![2.0] };
+    let orders = Orders::draw(&scenario(Generator { peak: Some(peak), ..Generator::default() })).unwrap();
+    let on = |day: i64| orders.arrivals.iter().filter(|at| **at / DAY == day).count() as f64;
+    assert!((5.5..8.5).contains(&(on(3) / on(1))), "{}", on(3) / on(1));
+    assert!(on(2) > 1.1 * on(1) && on(4) > 1.3 * on(1));
+}
+
+#[test]
+fn counts_of_a_minute_have_the_dispersion_asked_for() {
+    let mut random = random(7, Stream::Arrivals);
+    let counts: Vec<f64> = (0..20_000).map(|_| draw_count(20.0, 3.0, &mut random) as f64).collect();
+    let mean = counts.iter().sum::<f64>() / counts.len() as f64;
+    let variance = counts.iter().map(|count| (count - mean).powi(2)).sum::<f64>() / counts.len() as f64;
+    assert!((19.5..20.5).contains(&mean), "{mean}");
+    assert!((2.8..3.2).contains(&(variance / mean)), "{}", variance / mean);
+}
+
+#[test]
+fn a_burst_brings_its_orders() {
+    let burst = Burst { day: 1, at_hour: 11.0, orders: 3_000.0, over_seconds: 300.0 };
+    let plain = Orders::draw(&scenario(Generator::default())).unwrap();
+    let bursting = Orders::draw(&scenario(Generator { bursts: vec![burst], ..Generator::default() })).unwrap();
+    let more = bursting.len() - plain.len();
+    assert!((2_800..3_200).contains(&more), "{more}");
+}

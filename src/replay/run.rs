@@ -1,0 +1,191 @@
+//! A policy in the world: KEDA's polling and the HPA's syncs around it, to a score.
+
+use std::sync::Arc;
+
+use super::least::least_peak;
+use super::orders::Orders;
+use super::scenario::{Scenario, ScenarioError};
+use super::score::Score;
+use super::units::{Millis, ceil, millis};
+use super::world::World;
+use super::world::hpa::Hpa;
+use super::world::sensors::Sensors;
+use super::{Answer, ScalingPolicy};
+
+/// A scenario with its orders drawn, ready to be run under any number of policies.
+#[derive(Debug, Clone)]
+pub struct Cell {
+    scenario: Arc<Scenario>,
+    orders: Arc<Orders>,
+    least_peak: f64,
+}
+
+impl Cell {
+    /// Draws the orders of a valid scenario.
+    ///
+    /// # Errors
+    /// When the scenario contradicts itself or its trace can't be used.
+    pub fn new(scenario: Scenario) -> Result<Self, ScenarioError> {
+        scenario.validate()?;
+        let orders = Orders::draw(&scenario)?;
+        let least_peak = least_peak(&scenario, &orders, scenario.scored_from(), scenario.end());
+        Ok(Self { scenario: Arc::new(scenario), orders: Arc::new(orders), least_peak })
+    }
+
+    /// The scenario.
+    pub fn scenario(&self) -> &Arc<Scenario> {
+        &self.scenario
+    }
+
+    /// Its orders.
+    pub fn orders(&self) -> &Arc<Orders> {
+        &self.orders
+    }
+
+    /// The fewest replicas, held all the time, that keep every order in time.
+    pub fn least_peak(&self) -> f64 {
+        self.least_peak
+    }
+
+    /// The pool's limit in nodes.
+    pub fn node_limit(&self) -> Option<u32> {
+        let nodes = &self.scenario.nodes;
+        let relative = nodes.limit_over_least_peak;
+        let relative = relative.map(|share| ceil(share * self.least_peak / f64::from(nodes.pods_per_node)));
+        nodes.limit.or(relative)
+    }
+
+    /// The centre at its start.
+    pub fn world(&self) -> World {
+        World::new(Arc::clone(&self.scenario), Arc::clone(&self.orders), self.node_limit())
+    }
+
+    /// Runs a policy from the start to the end.
+    pub fn run(&self, policy: &mut dyn ScalingPolicy) -> Score {
+        let mut control = Control::new(self, policy);
+        control.run();
+        let name = control.policy.name().to_owned();
+        let (outcomes, tally) = control.world.finish();
+        Score::of(&name, &self.scenario, &self.orders, &outcomes, &tally, Some(self.least_peak))
+    }
+}
+
+/// The control loop around a policy.
+struct Control<'a> {
+    world: World,
+    sensors: Sensors,
+    hpa: Hpa,
+    policy: &'a mut dyn ScalingPolicy,
+    last: Option<Answer>,
+    last_active: Millis,
+    end: Millis,
+}
+
+/// What is due next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Duty {
+    Sample,
+    Sync,
+    Poll,
+}
+
+impl<'a> Control<'a> {
+    fn new(cell: &Cell, policy: &'a mut dyn ScalingPolicy) -> Self {
+        let scenario = &cell.scenario;
+        let hpa = Hpa::new(policy.behavior(), scenario.pods.min, scenario.pods.max);
+        Self {
+            world: cell.world(),
+            sensors: Sensors::new(Arc::clone(scenario)),
+            hpa,
+            policy,
+            last: None,
+            last_active: 0,
+            end: scenario.end(),
+        }
+    }
+
+    fn run(&mut self) {
+        let scenario = self.world.scenario();
+        let sampling = millis(scenario.sensors.sampling_seconds);
+        let sync = millis(scenario.keda.sync_seconds);
+        let polling = millis(scenario.keda.polling_seconds);
+        // the three beats are not in step with each other; thirds keep them apart
+        let mut duties = vec![
+            (sync / 3, Duty::Sync, sync),
+            (polling / 3 + sync / 3, Duty::Poll, polling),
+        ];
+        if self.policy.samples_itself() {
+            duties.push((sampling, Duty::Sample, sampling));
+        }
+        while let Some(next) = duties.iter_mut().min_by_key(|(at, duty, _)| (*at, *duty)) {
+            let (at, duty, every) = *next;
+            if at > self.end {
+                break;
+            }
+            next.0 += every;
+            match duty {
+                Duty::Sample => self.sample(at),
+                Duty::Sync => self.sync(at),
+                Duty::Poll => self.poll(at),
+            }
+        }
+        self.world.advance_to(self.end);
+    }
+
+    /// Reads the instruments at `at` and asks the policy.
+    fn ask(&mut self, at: Millis) -> Answer {
+        let lag = self.sensors.draw_lag();
+        self.world.advance_to((at - lag).max(self.world.now()));
+        let counters = self.world.counters();
+        self.world.advance_to(at);
+        let observation = self.sensors.observe(&self.world, counters);
+        let answer = self.policy.decide(&observation);
+        self.world.set_buffer(answer.buffer);
+        self.last = Some(answer);
+        answer
+    }
+
+    fn sample(&mut self, at: Millis) {
+        // an external-push scaler's activation acts at once
+        if self.ask(at).active {
+            self.activate(at);
+        }
+    }
+
+    fn sync(&mut self, at: Millis) {
+        self.world.advance_to(at);
+        let current = self.world.wanted();
+        if current == 0 {
+            return;
+        }
+        let answer = if self.policy.samples_itself() { self.last } else { Some(self.ask(at)) };
+        let metric = answer.and_then(|answer| answer.desired);
+        let decided = self.hpa.sync(at, current, metric);
+        self.world.set_wanted(decided);
+    }
+
+    /// KEDA's own part: from zero to one, and back after the cool-down.
+    fn poll(&mut self, at: Millis) {
+        self.world.advance_to(at);
+        let scenario = self.world.scenario();
+        let (least, cooldown) = (scenario.pods.min, millis(scenario.keda.cooldown_seconds));
+        if least > 0 {
+            return;
+        }
+        let answer = if self.policy.samples_itself() { self.last } else { Some(self.ask(at)) };
+        match answer {
+            Some(answer) if answer.active => self.activate(at),
+            Some(_) if self.world.wanted() > 0 && at - self.last_active >= cooldown => {
+                self.world.set_wanted(0);
+            }
+            Some(_) | None => {}
+        }
+    }
+
+    fn activate(&mut self, at: Millis) {
+        self.last_active = at;
+        if self.world.wanted() == 0 {
+            self.world.set_wanted(1);
+        }
+    }
+}
