@@ -1,6 +1,6 @@
 # The menu: `make help`.
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint fmt bench loadtest docs deny
+.PHONY: help demo test lint fmt bench docs deny
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -19,9 +19,6 @@ fmt: ## Format the source
 
 bench: ## Benchmarks of the hot paths
 	cargo bench --locked
-
-loadtest: ## GetMetrics under load, beside a bare echo of the same messages
-	scripts/loadtest.sh $(ARGS)
 
 docs: ## Write the generated documents anew and build the API documentation
 	scripts/docs.sh

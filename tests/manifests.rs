@@ -186,6 +186,42 @@ fn the_alerts_fire_when_they_should() {
     run(&["test", "rules", "alerts.yaml"]);
 }
 
+#[test]
+fn the_alerts_name_metrics_that_exist() {
+    let catalogue = fs::read_to_string(root().join("src/telemetry/catalogue.rs")).unwrap();
+    let rules = only("PrometheusRule").to_string();
+    let metrics: Vec<&str> = rules
+        .split(|character: char| !character.is_ascii_alphanumeric() && character != '_')
+        .filter(|word| word.starts_with("peakscaler_"))
+        .collect();
+    assert!(metrics.len() >= 6, "only {metrics:?}");
+    for metric in metrics {
+        assert!(
+            catalogue.contains(&format!("\"{metric}\"")),
+            "{metric} is not in the catalogue"
+        );
+    }
+}
+
+#[test]
+fn serve_knows_the_arguments_of_the_deployment() {
+    let arguments = strings(&only("Deployment")["spec"]["template"]["spec"]["containers"][0]["args"]);
+    assert_eq!(arguments[0], "serve");
+    // What stands before --help is parsed first, and a mistake in it ends the process with 2.
+    let output = Command::new(env!("CARGO_BIN_EXE_peakscaler"))
+        .args(&arguments)
+        .arg("--help")
+        .output()
+        .unwrap();
+    assert!(
+        output.status.success(),
+        "peakscaler {}:\n{}",
+        arguments.join(" "),
+        text(&output)
+    );
+    assert!(text(&output).contains("--listen"), "{}", text(&output));
+}
+
 fn validate(manifests: &Path) -> Output {
     let checkers = root().join(".tools/checkers");
     let python = checkers.join("venv/bin/python");
