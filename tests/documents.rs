@@ -1,5 +1,7 @@
 //! Holds what a reader meets first to what is there: links, make targets, and the README's example.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -34,10 +36,7 @@ fn make_targets_exist_and_are_listed() {
         .collect();
     for target in ["demo", "test", "help"] {
         assert!(named.contains(&target), "the README does not name make {target}");
-        assert!(
-            makefile.contains(&format!("\n{target}: ## ")),
-            "make {target} is not in the menu"
-        );
+        assert!(makefile.contains(&format!("\n{target}: ## ")), "make {target} is not in the menu");
     }
     for line in makefile.lines().filter(|line| line.starts_with("\tscripts/")) {
         let script = line.trim().split(' ').next().unwrap();
@@ -53,16 +52,9 @@ fn check_passes_on_the_example_of_the_readme() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("scaled-object.yaml");
     fs::write(&file, example).unwrap();
-    let output = Command::new(env!("CARGO_BIN_EXE_peakscaler"))
-        .arg("check")
-        .arg(&file)
-        .output()
-        .unwrap();
-    let said = format!(
-        "{}{}",
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr)
-    );
+    let output = Command::new(env!("CARGO_BIN_EXE_peakscaler")).arg("check").arg(&file).output().unwrap();
+    let said =
+        format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{said}");
 }
 

@@ -3,6 +3,8 @@
 //! The schemas and promtool come from `scripts/checkers.sh` and `scripts/test-parts.sh`, which `make test` runs. Where
 //! they are missing these tests fail and say so.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -39,11 +41,7 @@ fn the_schema_check_catches_what_is_wrong() {
              spec: {groups: [{name: a, rules: [{alert: A, exp: up}]}]}\n",
             "'exp' was unexpected",
         ),
-        (
-            "twice.yaml",
-            "apiVersion: v1\nkind: Namespace\nkind: Namespace\n",
-            "key 'kind' comes twice",
-        ),
+        ("twice.yaml", "apiVersion: v1\nkind: Namespace\nkind: Namespace\n", "key 'kind' comes twice"),
         (
             "unknown.yaml",
             "apiVersion: v1\nkind: Deployment\nmetadata: {name: a}\n",
@@ -60,17 +58,8 @@ fn the_schema_check_catches_what_is_wrong() {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join(file), content).unwrap();
         let output = validate(folder.path());
-        assert_eq!(
-            output.status.code(),
-            Some(1),
-            "{file}: not caught\n{}",
-            text(&output)
-        );
-        assert!(
-            text(&output).contains(expected),
-            "{file}: expected {expected:?} in\n{}",
-            text(&output)
-        );
+        assert_eq!(output.status.code(), Some(1), "{file}: not caught\n{}", text(&output));
+        assert!(text(&output).contains(expected), "{file}: expected {expected:?} in\n{}", text(&output));
     }
 }
 
@@ -100,10 +89,7 @@ fn roles_grant_reading_of_what_is_named_and_nothing_more() {
                     "patch" => {
                         assert_eq!(kind, "Role", "{file}: patch only in a namespace");
                         assert_eq!(listed("resources"), ["capacitybuffers"], "{file}");
-                        assert!(
-                            !listed("resourceNames").is_empty(),
-                            "{file}: patch only of what is named"
-                        );
+                        assert!(!listed("resourceNames").is_empty(), "{file}: patch only of what is named");
                     }
                     other => panic!("{file}: verb {other:?} changes the cluster"),
                 }
@@ -126,26 +112,12 @@ fn the_pod_is_restricted_and_its_ports_agree() {
     assert_eq!(deployment["spec"]["replicas"], 2);
 
     let service = only("Service");
-    assert_eq!(
-        service["spec"]["clusterIP"], "None",
-        "KEDA would be pinned to one pod"
-    );
+    assert_eq!(service["spec"]["clusterIP"], "None", "KEDA would be pinned to one pod");
     let arguments = strings(&container["args"]);
-    for (port, flag) in [
-        ("grpc", "--listen=0.0.0.0:"),
-        ("admin", "--admin-listen=0.0.0.0:"),
-    ] {
-        let listened = arguments
-            .iter()
-            .find_map(|argument| argument.strip_prefix(flag))
-            .expect(flag);
+    for (port, flag) in [("grpc", "--listen=0.0.0.0:"), ("admin", "--admin-listen=0.0.0.0:")] {
+        let listened = arguments.iter().find_map(|argument| argument.strip_prefix(flag)).expect(flag);
         let of = |ports: &Value, key: &str| {
-            let port = ports
-                .as_array()
-                .unwrap()
-                .iter()
-                .find(|entry| entry["name"] == port)
-                .unwrap();
+            let port = ports.as_array().unwrap().iter().find(|entry| entry["name"] == port).unwrap();
             port[key].to_string()
         };
         assert_eq!(of(&container["ports"], "containerPort"), listened);
@@ -156,31 +128,15 @@ fn the_pod_is_restricted_and_its_ports_agree() {
 #[test]
 fn the_alerts_fire_when_they_should() {
     let promtool = root().join(".tools/prometheus/usr/bin/promtool");
-    assert!(
-        promtool.exists(),
-        "{} is missing: run scripts/test-parts.sh",
-        promtool.display()
-    );
+    assert!(promtool.exists(), "{} is missing: run scripts/test-parts.sh", promtool.display());
     let folder = tempfile::tempdir().unwrap();
     let groups = serde_json::json!({ "groups": only("PrometheusRule")["spec"]["groups"] });
     // JSON is YAML.
     fs::write(folder.path().join("rules.yaml"), groups.to_string()).unwrap();
-    fs::copy(
-        root().join("tests/alerts.yaml"),
-        folder.path().join("alerts.yaml"),
-    )
-    .unwrap();
+    fs::copy(root().join("tests/alerts.yaml"), folder.path().join("alerts.yaml")).unwrap();
     let run = |arguments: &[&str]| {
-        let output = Command::new(&promtool)
-            .args(arguments)
-            .current_dir(folder.path())
-            .output()
-            .unwrap();
-        assert!(
-            output.status.success(),
-            "promtool {arguments:?}:\n{}",
-            text(&output)
-        );
+        let output = Command::new(&promtool).args(arguments).current_dir(folder.path()).output().unwrap();
+        assert!(output.status.success(), "promtool {arguments:?}:\n{}", text(&output));
     };
     run(&["check", "rules", "rules.yaml"]);
     run(&["test", "rules", "alerts.yaml"]);
@@ -196,10 +152,7 @@ fn the_alerts_name_metrics_that_exist() {
         .collect();
     assert!(metrics.len() >= 6, "only {metrics:?}");
     for metric in metrics {
-        assert!(
-            catalogue.contains(&format!("\"{metric}\"")),
-            "{metric} is not in the catalogue"
-        );
+        assert!(catalogue.contains(&format!("\"{metric}\"")), "{metric} is not in the catalogue");
     }
 }
 
@@ -208,28 +161,16 @@ fn serve_knows_the_arguments_of_the_deployment() {
     let arguments = strings(&only("Deployment")["spec"]["template"]["spec"]["containers"][0]["args"]);
     assert_eq!(arguments[0], "serve");
     // What stands before --help is parsed first, and a mistake in it ends the process with 2.
-    let output = Command::new(env!("CARGO_BIN_EXE_peakscaler"))
-        .args(&arguments)
-        .arg("--help")
-        .output()
-        .unwrap();
-    assert!(
-        output.status.success(),
-        "peakscaler {}:\n{}",
-        arguments.join(" "),
-        text(&output)
-    );
+    let output =
+        Command::new(env!("CARGO_BIN_EXE_peakscaler")).args(&arguments).arg("--help").output().unwrap();
+    assert!(output.status.success(), "peakscaler {}:\n{}", arguments.join(" "), text(&output));
     assert!(text(&output).contains("--listen"), "{}", text(&output));
 }
 
 fn validate(manifests: &Path) -> Output {
     let checkers = root().join(".tools/checkers");
     let python = checkers.join("venv/bin/python");
-    assert!(
-        python.exists(),
-        "{} is missing: run scripts/checkers.sh",
-        python.display()
-    );
+    assert!(python.exists(), "{} is missing: run scripts/checkers.sh", python.display());
     Command::new(python)
         .arg(root().join("scripts/validate_manifests.py"))
         .arg(KUBERNETES)
@@ -271,19 +212,11 @@ fn only(kind: &str) -> Value {
 }
 
 fn strings(list: &Value) -> Vec<String> {
-    list.as_array()
-        .into_iter()
-        .flatten()
-        .map(|entry| entry.as_str().unwrap().to_owned())
-        .collect()
+    list.as_array().into_iter().flatten().map(|entry| entry.as_str().unwrap().to_owned()).collect()
 }
 
 fn text(output: &Output) -> String {
-    format!(
-        "{}{}",
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr)
-    )
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }
 
 fn root() -> PathBuf {
