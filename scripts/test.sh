@@ -3,4 +3,4 @@
 source "$(dirname "${BASH_SOURCE[0]}")/need-cargo.sh"
 scripts/checkers.sh
 scripts/test-parts.sh
-cargo test --locked "$@"
+cargo test --locked --no-fail-fast "$@"

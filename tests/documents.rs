@@ -49,13 +49,21 @@ fn check_passes_on_the_example_of_the_readme() {
     let readme = read("README.md");
     let (_, rest) = readme.split_once("```yaml\n").unwrap();
     let (example, _) = rest.split_once("```").unwrap();
+    let (passed, said) = check(example);
+    assert!(passed, "{said}");
+    let (passed, said) = check(&example.replace("targetWait:", "targetWiat:"));
+    assert!(!passed && said.contains("targetWiat"), "{said}");
+}
+
+/// Whether `peakscaler check` passes on a text, and what it says.
+fn check(scaled_object: &str) -> (bool, String) {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("scaled-object.yaml");
-    fs::write(&file, example).unwrap();
+    fs::write(&file, scaled_object).unwrap();
     let output = Command::new(env!("CARGO_BIN_EXE_peakscaler")).arg("check").arg(&file).output().unwrap();
     let said =
         format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    assert!(output.status.success(), "{said}");
+    (output.status.success(), said)
 }
 
 fn pages() -> Vec<PathBuf> {
