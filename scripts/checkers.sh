@@ -18,8 +18,9 @@ rm -rf "$target"
 mkdir -p "$target"
 
 missing=()
+command -v cc >/dev/null || missing+=(build-essential)
 python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)
-command -v go >/dev/null || missing+=(golang-go)
+command -v go >/dev/null || missing+=(golang-go ca-certificates)
 if ((${#missing[@]})); then
   scripts/apt-install.sh "${missing[@]}"
 fi

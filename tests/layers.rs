@@ -96,13 +96,25 @@ const RULES: &[Rule] = &[
         layer: "observe",
         why: "observe brings facts in; it does not know who uses them",
         forbids: |path| {
-            matches!(path, ["crate", "engine" | "grpc" | "capacity" | "console" | "replay" | "cli", ..])
+            matches!(
+                path,
+                [
+                    "crate",
+                    "engine" | "grpc" | "admin" | "capacity" | "console" | "replay" | "demo" | "cli",
+                    ..
+                ]
+            )
         },
     },
     Rule {
         layer: "engine",
         why: "engine fills the snapshot; it does not know who reads it",
-        forbids: |path| matches!(path, ["crate", "grpc" | "capacity" | "console" | "replay" | "cli", ..]),
+        forbids: |path| {
+            matches!(
+                path,
+                ["crate", "grpc" | "admin" | "capacity" | "console" | "replay" | "demo" | "cli", ..]
+            )
+        },
     },
     Rule {
         layer: "grpc",
@@ -112,7 +124,7 @@ const RULES: &[Rule] = &[
             ["crate", "observe", item, ..] => {
                 !matches!(*item, "WorkloadId" | "SourceHealth" | "AttachError" | "self")
             }
-            ["crate", "replay" | "cli" | "console", ..] => true,
+            ["crate", "replay" | "demo" | "cli" | "console", ..] => true,
             [first, _, ..] => matches!(*first, "reqwest" | "kube") || first.starts_with("aws_"),
             _ => false,
         },
