@@ -34,7 +34,7 @@ module_directory() {
     "$target/venv/bin/python" -c 'import json, sys; print(json.load(sys.stdin)["Dir"])'
 }
 mkdir -p "$target/schemas"
-cp "$(module_directory "$keda")"/config/crd/bases/keda.sh_scaledobjects.yaml \
+cp "$(module_directory "$keda")"/config/crd/bases/keda.sh_{scaledobjects,triggerauthentications}.yaml \
   "$(module_directory "$prometheus_operator")"/example/prometheus-operator-crd/monitoring.coreos.com_{servicemonitors,prometheusrules}.yaml \
   "$target/schemas/"
 chmod -R u+w "$target/schemas"

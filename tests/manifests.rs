@@ -123,6 +123,18 @@ fn the_pod_is_restricted_and_its_ports_agree() {
         assert_eq!(of(&container["ports"], "containerPort"), listened);
         assert_eq!(of(&service["spec"]["ports"], "port"), listened);
     }
+
+    let address = format!("peakscaler.peakscaler:{}", service["spec"]["ports"][0]["port"]);
+    let mut triggers = 0;
+    for (file, document) in documents() {
+        for trigger in document["spec"]["triggers"].as_array().into_iter().flatten() {
+            if let Some(named) = trigger["metadata"]["scalerAddress"].as_str() {
+                triggers += 1;
+                assert_eq!(named, address, "{file}");
+            }
+        }
+    }
+    assert!(triggers > 0, "no example names the scaler");
 }
 
 #[test]
