@@ -32,7 +32,11 @@ pub trait Sources: Send + Sync {
     ///
     /// # Errors
     /// When an endpoint or role is not on the operator's allow-list, or cannot be used at all.
-    fn attach(&self, workload: &WorkloadId, trigger: &Trigger) -> Result<Box<dyn WorkloadSource>, AttachError>;
+    fn attach(
+        &self,
+        workload: &WorkloadId,
+        trigger: &Trigger,
+    ) -> Result<Box<dyn WorkloadSource>, AttachError>;
 }
 
 /// One workload's view on its sources. Dropping it stops pollers that nobody else uses.

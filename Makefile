@@ -1,0 +1,27 @@
+# The menu: `make help`.
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint fmt bench docs deny
+
+help: ## This list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: ## The main job on an embedded queue, at 60 x speed; ARGS="--scenario black-friday" and so on
+	scripts/demo.sh $(ARGS)
+
+test: ## Install what the tests need, then run them all
+	scripts/test.sh
+
+lint: ## Format, clippy, documentation, spelling, licences: nothing is changed
+	scripts/lint.sh
+
+fmt: ## Format the source
+	cargo fmt --all
+
+bench: ## Benchmarks of the hot paths
+	cargo bench --locked
+
+docs: ## Write the generated documents anew and build the API documentation
+	scripts/docs.sh
+
+deny: ## Licences, sources and banned crates of all dependencies
+	scripts/deny.sh

@@ -1,0 +1,79 @@
+//! Holds what a reader meets first to what is there: links, make targets, and the README's excerpt of the example.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+#[test]
+fn links_lead_somewhere() {
+    let mut broken = Vec::new();
+    for file in pages() {
+        let text = fs::read_to_string(&file).unwrap();
+        let links = text
+            .match_indices("](")
+            .filter_map(|(at, _)| text[at + 2..].split_once(')'))
+            .map(|(link, _)| link);
+        for link in links.filter(|link| !link.contains("://") && !link.starts_with('#')) {
+            let target = link.split('#').next().unwrap();
+            if !file.parent().unwrap().join(target).exists() {
+                broken.push(format!("{}: {link}", file.display()));
+            }
+        }
+    }
+    assert!(broken.is_empty(), "\n{}", broken.join("\n"));
+}
+
+#[test]
+fn make_targets_exist_and_are_listed() {
+    let makefile = read("Makefile");
+    let readme = read("README.md");
+    let named: Vec<&str> = readme
+        .split("make ")
+        .skip(1)
+        .map(|rest| rest.split(|c: char| !c.is_ascii_lowercase()).next().unwrap())
+        .collect();
+    for target in ["demo", "test", "help"] {
+        assert!(named.contains(&target), "the README does not name make {target}");
+        assert!(makefile.contains(&format!("\n{target}: ## ")), "make {target} is not in the menu");
+    }
+    for line in makefile.lines().filter(|line| line.starts_with("\tscripts/")) {
+        let script = line.trim().split(' ').next().unwrap();
+        assert!(root().join(script).exists(), "{script} does not exist");
+    }
+}
+
+#[test]
+fn the_excerpt_in_the_readme_is_the_example() {
+    let readme = read("README.md");
+    let (_, rest) = readme.split_once("```yaml\n").unwrap();
+    let (excerpt, _) = rest.split_once("```").unwrap();
+    let example = read("manifests/examples/scaledobject.yaml");
+    for line in excerpt.lines() {
+        assert!(example.lines().any(|other| other == line), "not in the example: {line}");
+    }
+}
+
+fn pages() -> Vec<PathBuf> {
+    let mut found = vec![root().join("README.md"), root().join("CHANGELOG.md")];
+    let mut folders = vec![root().join("docs")];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "md") {
+                found.push(path);
+            }
+        }
+    }
+    found
+}
+
+fn read(file: &str) -> String {
+    fs::read_to_string(root().join(file)).unwrap()
+}
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
