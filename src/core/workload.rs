@@ -13,7 +13,7 @@ use super::plan::{Fleet, Situation, decide};
 use super::policy::Policy;
 
 /// All that is remembered of one workload between two observations.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Workload {
     policy: Policy,
     forecast: Option<Box<dyn ArrivalForecast>>,

@@ -118,6 +118,12 @@ pub trait ArrivalForecast: Send + Sync + std::fmt::Debug {
     fn boxed_clone(&self) -> Box<dyn ArrivalForecast>;
 }
 
+impl Clone for Box<dyn ArrivalForecast> {
+    fn clone(&self) -> Self {
+        self.boxed_clone()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
