@@ -85,7 +85,8 @@ impl Ledger {
         let inflow = present.rate() * seconds;
         let outflow = self.outflow(seconds, inflow, ready, &service);
         let uncertain_rate = 1.0 - service.lower_per_second / service.per_second;
-        let inflow_variance = present.dispersion * inflow + (present.deviation * seconds).powi(2) + 0.05;
+        let rate_variance = present.deviation.powi(2) + present.surge.powi(2);
+        let inflow_variance = present.dispersion * inflow + rate_variance * seconds * seconds + 0.05;
         let outflow_variance = 0.3 * outflow + (uncertain_rate.max(0.05) * outflow).powi(2);
         self.filter.advance(inflow - outflow, inflow_variance + outflow_variance);
         let moved = self.filter.correct(total);

@@ -13,6 +13,9 @@ const SLOPE_FADE_SECONDS: f64 = 1200.0;
 const SURGE_SECONDS: f64 = 45.0;
 /// A surge older than this many such pieces has become the level.
 const SURGE_PIECES: u32 = 8;
+/// The part of its age that a surge is expected to go on for: half of the newest are lumps, such as
+/// an e-shop's import, and over already.
+const SURGE_REMAINS: f64 = 0.5;
 /// Relative drift of the rate over ten minutes that nothing announces.
 const DRIFT: f64 = 0.06;
 
@@ -29,7 +32,7 @@ pub struct Present {
     pub dispersion: f64,
     /// What chance does not explain on top of the level (or below it), orders a second.
     pub surge: f64,
-    /// What has lasted so long is expected to last as long again: the surge fades with this time.
+    /// What has lasted so long is expected to last about as long again: the surge fades with this time.
     pub surge_seconds: f64,
 }
 
@@ -54,7 +57,7 @@ impl Present {
             }
         }
         if present.surge != 0.0 {
-            present.surge_seconds = present.age_of_surge(log, now);
+            present.surge_seconds = SURGE_REMAINS * present.age_of_surge(log, now);
         }
         present
     }

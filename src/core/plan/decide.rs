@@ -81,11 +81,12 @@ impl Plan {
         let start = if situation.fleet.is_some() { short } else { 0.0 };
         let mut order = lines.order(start, height_at(&curves.x, &done, start));
         let mut lead_seconds = start;
-        if situation.fleet.is_some() && !has_room(situation, fleet, order.slope / per_second) {
+        // What has no room comes a node's lead time later, so it is planned for that time.
+        let most = f64::from(fleet.existing()) + room(situation, fleet);
+        if situation.fleet.is_some() && order.slope / per_second > most {
             let later = lines.order(long, height_at(&curves.x, &done, long));
-            if later.slope > order.slope {
-                (order, lead_seconds) = (later, long);
-            }
+            order.slope = (most * per_second).max(later.slope.min(order.slope));
+            lead_seconds = long;
         }
         let now = lines.soft().first_segment(0.0, 0.0, lines.catch_up);
         let shown = if now.is_some_and(|now| now.slope > order.slope) { now.unwrap_or(order) } else { order };
@@ -146,7 +147,7 @@ impl<'a> Lines<'a> {
             deviations: DEVIATIONS,
             blind_seconds: blind_seconds(situation, policy),
         };
-        let hard = Strictness { wait_share: WAIT_LIMIT, cut_off_share: 1.0, deviations: 0.0, blind_seconds: 0.0 };
+        let hard = Strictness { wait_share: WAIT_LIMIT, cut_off_share: WAIT_LIMIT, deviations: 0.0, blind_seconds: 0.0 };
         let wait = policy.target_wait_seconds.unwrap_or(600.0);
         Self {
             curves,
@@ -220,11 +221,12 @@ fn careful_rate(situation: &Situation) -> f64 {
     service.per_second * (1.0 - (deviation - SURE_DEVIATION).clamp(0.0, 0.25))
 }
 
-fn has_room(situation: &Situation, fleet: &Fleet, replicas: f64) -> bool {
-    let more = (replicas - f64::from(fleet.existing())).max(0.0);
+/// Pods that can be added without waiting for a node to be ordered.
+fn room(situation: &Situation, fleet: &Fleet) -> f64 {
     match situation.nodes {
-        Some(nodes) => more <= f64::from(nodes.free_slots) + f64::from(nodes.coming),
-        None => fleet.pending == 0,
+        Some(nodes) => f64::from((nodes.free_slots + nodes.coming).saturating_sub(fleet.pending)),
+        None if fleet.pending > 0 => 0.0,
+        None => f64::INFINITY,
     }
 }
 

@@ -8,7 +8,7 @@ pub const CATCH_UP_SHARE: f64 = 0.28;
 /// Share of the wait that may be used up before an order counts as saved by a steep slope.
 pub const WAIT_LIMIT: f64 = 0.92;
 /// Share of the time from cut-off to dispatch that the plan uses.
-pub const CUT_OFF_RESERVE: f64 = 0.85;
+pub const CUT_OFF_RESERVE: f64 = 0.7;
 /// Window sums are taken this many standard deviations up.
 pub const DEVIATIONS: f64 = 1.0;
 /// Nodes are slower to come than pods, so they are planned for a higher quantile.
