@@ -119,7 +119,7 @@ impl Ledger {
         if waiting > policy.activation_queue_length + 2.0 {
             self.above = [true; 3];
         }
-        self.empty_since = if total > 0.0 { None } else { self.empty_since.or(Some(at)) };
+        self.empty_since = if total >= 0.5 { None } else { self.empty_since.or(Some(at)) };
     }
 
     /// Orders that ready workers are expected to finish in the next `seconds`.

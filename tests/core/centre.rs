@@ -1,0 +1,119 @@
+//! A centre without noise: orders as a fluid, workers that never falter, counters that tell the truth.
+
+use std::collections::VecDeque;
+
+use jiff::{SignedDuration, Timestamp};
+use peakscaler::core::observation::LeadTimes;
+use peakscaler::core::{DecisionRecord, Interval, Observation, Policy, QueueReading, Replicas, Workload};
+
+/// Seconds between two decisions.
+pub(crate) const TICK_SECONDS: f64 = 15.0;
+
+/// The centre and what became of its orders.
+pub(crate) struct Centre {
+    workload: Workload,
+    service_seconds: f64,
+    pod_lead: f64,
+    /// Seconds at which each pod is or was ready, oldest first.
+    pods: Vec<f64>,
+    /// Waiting orders by moment of arrival.
+    queue: VecDeque<(f64, f64)>,
+    in_work: f64,
+    now: f64,
+    /// The longest wait of an order until its work started.
+    pub(crate) longest_wait: f64,
+    /// Every number decided, in order.
+    pub(crate) decided: Vec<u32>,
+    /// The last record.
+    pub(crate) last: Option<DecisionRecord>,
+}
+
+impl Centre {
+    pub(crate) fn new(policy: Policy, service_seconds: f64, pods: u32) -> Self {
+        let pod_lead = policy.pod_lead_seconds;
+        Self {
+            workload: Workload::new(policy),
+            service_seconds,
+            pod_lead,
+            pods: vec![0.0; pods as usize],
+            queue: VecDeque::new(),
+            in_work: 0.0,
+            now: 0.0,
+            longest_wait: 0.0,
+            decided: Vec::new(),
+            last: None,
+        }
+    }
+
+    /// Runs until `until` seconds, `rate(t)` orders arriving a second.
+    pub(crate) fn run(&mut self, until: f64, rate: impl Fn(f64) -> f64) {
+        while self.now < until {
+            let from = self.now;
+            let (mut arrived, mut completed) = (0.0, 0.0);
+            while self.now < from + TICK_SECONDS {
+                self.now += 1.0;
+                self.queue.push_back((self.now, rate(self.now)));
+                arrived += rate(self.now);
+                completed += self.work_a_second();
+            }
+            self.decide(from, arrived, completed);
+        }
+    }
+
+    fn ready(&self) -> u32 {
+        u32::try_from(self.pods.iter().filter(|ready_at| **ready_at <= self.now).count()).unwrap()
+    }
+
+    fn work_a_second(&mut self) -> f64 {
+        let workers = f64::from(self.ready());
+        let completed = self.in_work / self.service_seconds;
+        self.in_work -= completed;
+        let mut free = (workers - self.in_work).max(0.0);
+        while free > 1e-9
+            && let Some((arrived, orders)) = self.queue.front_mut()
+        {
+            let started = orders.min(free);
+            self.longest_wait = self.longest_wait.max(self.now - *arrived);
+            *orders -= started;
+            free -= started;
+            self.in_work += started;
+            if *orders <= 1e-9 {
+                self.queue.pop_front();
+            }
+        }
+        completed
+    }
+
+    fn decide(&mut self, from: f64, arrived: f64, completed: f64) {
+        let at = |seconds: f64| Timestamp::UNIX_EPOCH + SignedDuration::from_secs_f64(1.767e9 + seconds);
+        let interval = |count| vec![Interval { from: at(from), to: at(self.now), count }];
+        let pods = u32::try_from(self.pods.len()).unwrap();
+        let starting = self.pods.iter().filter(|ready_at| **ready_at > self.now);
+        let observation = Observation {
+            at: at(self.now),
+            queue: Some(QueueReading {
+                visible: self.queue.iter().map(|(_, orders)| orders).sum(),
+                in_flight: self.in_work,
+                delayed: 0.0,
+                age_seconds: 0.0,
+            }),
+            arrivals: interval(arrived),
+            completions: interval(completed),
+            replicas: Some(Replicas {
+                ready: self.ready(),
+                starting: starting.map(|ready_at| self.pod_lead - (ready_at - self.now)).collect(),
+                pending: 0,
+                wanted: Some(pods),
+            }),
+            nodes: None,
+            lead_times: Some(LeadTimes { pod_seconds: Some(self.pod_lead), node_seconds: None }),
+        };
+        let record = self.workload.step(&observation).unwrap();
+        let desired = record.desired.unwrap();
+        self.pods.sort_by(f64::total_cmp);
+        self.pods.truncate(desired as usize);
+        self.pods.resize(desired as usize, self.now + self.pod_lead);
+        self.decided.push(desired);
+        self.last = Some(record);
+    }
+}
