@@ -64,7 +64,7 @@ fn standard_input_is_read_for_a_dash() {
     child.stdin.take().unwrap().write_all(b"metadata:\n  targetWait: 5 minutes\n").unwrap();
     let output = child.wait_with_output().unwrap();
     let stdout = String::from_utf8(output.stdout).unwrap();
-    assert!(stdout.starts_with("<stdin>:1:1: error: queueURL: is missing"), "{stdout}");
+    assert!(stdout.starts_with("<stdin>:2:3: error: queueURL: is missing"), "{stdout}");
     assert!(stdout.contains("<stdin>:2:3: error: targetWait: \"5 minutes\" is not a duration; write it like 300s, 5m or 1h30m\n"), "{stdout}");
     assert_eq!(output.status.code(), Some(1));
 }

@@ -147,28 +147,28 @@ const BAD: &[Bad] = &[
     (SQS, &[("cutOffs", "DPD")], "cutOffs", "does not end in time+window"),
     (SQS, &[("cutOffs", "DPD Mon-Fri 14:00+0m")], "cutOffs", "has a window of 0"),
     (SQS, &[("cutOffs", "DPD Mon-Fri 14:00+25h")], "cutOffs", "the most is 24h"),
-    (SQS, &[("cutOffs", "DPD Mon-Fri 14:00+")], "cutOffs", "the window \"\" is not a duration"),
-    (SQS, &[("cutOffs", "DPD Mon-Fri 14:00+-45m")], "cutOffs", "the window \"-45m\" is negative"),
+    (SQS, &[("cutOffs", "DPD Mon-Fri 14:00+")], "cutOffs", "has the window \"\", which is not a duration"),
+    (SQS, &[("cutOffs", "DPD Mon-Fri 14:00+-45m")], "cutOffs", "has the window \"-45m\", which is negative"),
     (SQS, &[("cutOffs", "DPD Mon-Fri 14:00-14:45")], "cutOffs", "does not end in time+window"),
-    (SQS, &[("cutOffs", "DPD Mon-Fri 24:00+45m")], "cutOffs", "\"24:00\" is not a time of day"),
-    (SQS, &[("cutOffs", "DPD Mon-Fri 14:60+45m")], "cutOffs", "\"14:60\" is not a time of day"),
-    (SQS, &[("cutOffs", "DPD Mon-Fri 2pm+45m")], "cutOffs", "\"2pm\" is not a time of day"),
-    (SQS, &[("cutOffs", "DPD Mon-Fri 14h00+45m")], "cutOffs", "\"14h00\" is not a time of day"),
-    (SQS, &[("cutOffs", "DPD Mon-Fri 1400+45m")], "cutOffs", "\"1400\" is not a time of day"),
-    (SQS, &[("cutOffs", "DPD Mon-Fri 14:0+45m")], "cutOffs", "\"14:0\" is not a time of day"),
+    (SQS, &[("cutOffs", "DPD Mon-Fri 24:00+45m")], "cutOffs", "has \"24:00\" in it, which is not a time of day"),
+    (SQS, &[("cutOffs", "DPD Mon-Fri 14:60+45m")], "cutOffs", "has \"14:60\" in it, which is not a time of day"),
+    (SQS, &[("cutOffs", "DPD Mon-Fri 2pm+45m")], "cutOffs", "has \"2pm\" in it, which is not a time of day"),
+    (SQS, &[("cutOffs", "DPD Mon-Fri 14h00+45m")], "cutOffs", "has \"14h00\" in it, which is not a time of day"),
+    (SQS, &[("cutOffs", "DPD Mon-Fri 1400+45m")], "cutOffs", "has \"1400\" in it, which is not a time of day"),
+    (SQS, &[("cutOffs", "DPD Mon-Fri 14:0+45m")], "cutOffs", "has \"14:0\" in it, which is not a time of day"),
     (SQS, &[("cutOffs", "DPD Mon-Fri 14:00:00+45m")], "cutOffs", "is not a time of day"),
-    (SQS, &[("cutOffs", "DPD Mo-Fr 14:00+45m")], "cutOffs", "\"Mo\" is not a day"),
-    (SQS, &[("cutOffs", "DPD weekdays 14:00+45m")], "cutOffs", "\"weekdays\" is not a day"),
-    (SQS, &[("cutOffs", "DPD Mon- 14:00+45m")], "cutOffs", "\"\" is not a day"),
-    (SQS, &[("cutOffs", "DPD Mon-Wed-Fri 14:00+45m")], "cutOffs", "\"Wed-Fri\" is not a day"),
-    (SQS, &[("cutOffs", "DPD Mon..Fri 14:00+45m")], "cutOffs", "\"Mon..Fri\" is not a day"),
-    (SQS, &[("cutOffs", "DPD 1-5 14:00+45m")], "cutOffs", "\"1\" is not a day"),
-    (SQS, &[("cutOffs", "DPD Mon-Fri 14:00+45m;; PPL daily 17:00+30m")], "cutOffs", "has an empty entry"),
-    (SQS, &[("cutOffs", ";")], "cutOffs", "has an empty entry"),
+    (SQS, &[("cutOffs", "DPD Mo-Fr 14:00+45m")], "cutOffs", "has \"Mo\" in it, which is not a day"),
+    (SQS, &[("cutOffs", "DPD weekdays 14:00+45m")], "cutOffs", "has \"weekdays\" in it, which is not a day"),
+    (SQS, &[("cutOffs", "DPD Mon- 14:00+45m")], "cutOffs", "has \"\" in it, which is not a day"),
+    (SQS, &[("cutOffs", "DPD Mon-Wed-Fri 14:00+45m")], "cutOffs", "has \"Wed-Fri\" in it, which is not a day"),
+    (SQS, &[("cutOffs", "DPD Mon..Fri 14:00+45m")], "cutOffs", "has \"Mon..Fri\" in it, which is not a day"),
+    (SQS, &[("cutOffs", "DPD 1-5 14:00+45m")], "cutOffs", "has \"1\" in it, which is not a day"),
+    (SQS, &[("cutOffs", "DPD Mon-Fri 14:00+45m;; PPL daily 17:00+30m")], "cutOffs", "\"\" is empty"),
+    (SQS, &[("cutOffs", ";")], "cutOffs", "\"\" is empty"),
     (SQS, &[("cutOffs", "")], "cutOffs", "is empty"),
-    (SQS, &[("cutOffs", "DPD Mon-Fri 14:00+45m, PPL Mon-Sat 17:30+30m")], "cutOffs", "is not"),
-    (SQS, &[("cutOffs", "DPD Mon-Fri 14:00+45m; DPD Fri 14:00+30m")], "cutOffs", "names \"DPD\" twice for the same day and time"),
-    (SQS, &[("cutOffs", "DPD daily 14:00+45m; dpd Sun 14:00+45m")], "cutOffs", "twice for the same day and time"),
+    (SQS, &[("cutOffs", "DPD Mon-Fri 14:00+45m, PPL Mon-Sat 17:30+30m")], "cutOffs", "put ; between cut-offs"),
+    (SQS, &[("cutOffs", "DPD Mon-Fri 14:00+45m; DPD Fri 14:00+30m")], "cutOffs", "names \"DPD\" again for the same day and time"),
+    (SQS, &[("cutOffs", "DPD daily 14:00+45m; dpd Sun 14:00+45m")], "cutOffs", "names \"dpd\" again"),
     (SQS, &[("cutOffs", "A carrier with a name that is far too long for any table Mon 14:00+45m")], "cutOffs", "the most is 40 characters"),
     (SQS, &[("cutOffs", "0 14 * * 1-5")], "cutOffs", "does not end in time+window"),
     (SQS, &[("cutOffs", "[{\"name\":\"DPD\"}]")], "cutOffs", "does not end in time+window"),
@@ -200,9 +200,9 @@ const BAD: &[Bad] = &[
     (SQS, &[("queueURL", "https://me:secret@sqs.eu-central-1.amazonaws.com/123456789012/orders")], "queueURL", "has a user or password in it"),
     (SQS, &[("queueURL", "https://sqs.eu-central-1.amazonaws.com/123456789012/orders?Action=Send")], "queueURL", "has a part after ? or #"),
     (SQS, &[("queueURL", "")], "queueURL", "is empty"),
-    (SQS, &[("queueURL", "https://sqs.eu-central-1.amazonaws.com/123456789012/a,")], "queueURL", "has a comma too many"),
-    (SQS, &[("queueURL", "https://sqs.eu-central-1.amazonaws.com/123456789012/a,https://sqs.eu-central-1.amazonaws.com/123456789012/a")], "queueURL", "twice; its orders would be counted twice"),
-    (SQS, &[("queueURL", "https://sqs.eu-central-1.amazonaws.com/123456789012/a, b")], "queueURL", "in \"b\" is not an http or https URL"),
+    (SQS, &[("queueURL", "https://sqs.eu-central-1.amazonaws.com/123456789012/a,")], "queueURL", "\"\" is empty; write URLs with one comma"),
+    (SQS, &[("queueURL", "https://sqs.eu-central-1.amazonaws.com/123456789012/a,https://sqs.eu-central-1.amazonaws.com/123456789012/a")], "queueURL", "is there twice, so its orders would be counted twice"),
+    (SQS, &[("queueURL", "https://sqs.eu-central-1.amazonaws.com/123456789012/a, b")], "queueURL", "\"b\" is not an http or https URL"),
     (SQS, &[("queueURL", "https://sqs.eu-central-1.amazonaws.com/123456789012/a https://sqs.eu-central-1.amazonaws.com/123456789012/b")], "queueURL", "has no account"),
     (SQS, &[("queueURL", "https://sqs.eu-central-1.amazonaws.com/123456789012/a,https://sqs.eu-west-1.amazonaws.com/123456789012/b")], "queueURL", "several regions (eu-central-1, eu-west-1)"),
     (SQS, &[("queueURL", "http://localhost:9324/000000000000/orders")], "awsRegion", "is missing, and the host of queueURL does not tell it"),
@@ -284,9 +284,9 @@ const BAD: &[Bad] = &[
     (SQS, &[("cutoffs", "x")], "cutoffs", "did you mean cutOffs?"),
     (SQS, &[("timezone", "UTC")], "timezone", "did you mean timeZone?"),
     (SQS, &[("maxReplica", "5")], "maxReplica", "did you mean maxReplicas?"),
-    (SQS, &[("nodeLead", "5")], "nodeLead", "did you mean"),
+    (SQS, &[("nodeLead", "5")], "nodeLead", "did you mean nodeLeadTime?"),
     (SQS, &[("awsEndPointt", "x")], "awsEndPointt", "did you mean awsEndpoint?"),
-    (SQS, &[("targetWaitFromENV", "WAIT")], "targetWaitFromENV", "did you mean targetWait"),
+    (SQS, &[("targetWaitFromENV", "WAIT")], "targetWaitFromENV", "did you mean targetWaitFromEnv?"),
     (SQS, &[("serviceRates", "5")], "serviceRates", "did you mean serviceRate?"),
     (SQS, &[("queueUrlFromEnv", "Q")], "queueUrlFromEnv", "did you mean queueURLFromEnv?"),
     (SQS, &[("colour", "blue")], "colour", "is not a key of peakscaler; docs/metadata.md lists them"),
@@ -347,8 +347,22 @@ fn a_message_can_not_forge_a_line() {
         assert!(!problem.to_string().contains('\n'), "{problem}");
     }
     let long = "9".repeat(100_000);
-    let problems = Trigger::parse([("targetWait", long.as_str()), (long.as_str(), "x")], Origin::File).unwrap_err();
-    assert!(problems.iter().all(|problem| problem.to_string().len() < 500));
+    for value in [
+        long.clone(),
+        format!("{long} Mon 14:00+45m"),
+        format!("DPD {long} 14:00+45m"),
+        format!("DPD Mon {long}:00+45m"),
+        format!("DPD Mon 14:00+{long}m; {long}"),
+        format!("DPD 14:00+{long}m"),
+        format!("arn:aws:sqs:eu-west-1:1:{long},{long}"),
+        format!("arn:aws:sqs:eu-west-1:1:{long}"),
+    ] {
+        let all_keys = KEYS.iter().map(|definition| definition.name).chain([value.as_str()]);
+        let problems = Trigger::parse(all_keys.map(|key| (key, value.as_str())), Origin::File).unwrap_err();
+        for problem in problems {
+            assert!(problem.to_string().chars().count() < 700, "{problem}");
+        }
+    }
 }
 
 #[test]
@@ -459,7 +473,8 @@ fn every_default_of_the_table_is_the_policy_s() {
     let written = Trigger { policy, ..trigger }.metadata();
     for definition in KEYS {
         let (Fallback::Value(default), Some(value)) = (definition.default, written.get(definition.name)) else { continue };
-        let spelled = laid_over(SQS, &[]).into_iter().chain([(definition.name.to_owned(), default.to_owned())]);
+        let mut spelled = laid_over(SQS, &[]);
+        spelled.insert(definition.name.to_owned(), default.to_owned());
         let (with_default, _) = Trigger::parse(spelled, Origin::File).unwrap();
         assert_eq!(with_default.metadata().get(definition.name), Some(value), "{}", definition.name);
     }

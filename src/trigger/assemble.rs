@@ -38,7 +38,15 @@ pub(super) fn assemble(mut reading: Reading, origin: Origin) -> Parsed {
         _ => None,
     };
     let unresolved = reading.unresolved();
-    Parsed { trigger, problems: reading.problems, warnings: reading.warnings, unresolved }
+    let (min_replicas, max_replicas) = (reading.whole("minReplicas"), reading.whole("maxReplicas"));
+    Parsed {
+        trigger,
+        problems: reading.problems,
+        warnings: reading.warnings,
+        min_replicas,
+        max_replicas,
+        unresolved,
+    }
 }
 
 fn mode(reading: &Reading) -> Mode {

@@ -2,6 +2,7 @@
 
 use reqwest::Url;
 
+use super::problem::{list_wrong, shortened};
 use super::values::parse_url;
 
 const MOST_QUEUES: usize = 20;
@@ -13,26 +14,24 @@ pub(crate) fn parse_queue_urls(text: &str) -> Result<Vec<String>, String> {
     let mut wrong = Vec::new();
     for entry in text.split(',').map(str::trim) {
         if entry.is_empty() {
-            wrong.push("has a comma too many; write URLs with one comma between them".to_owned());
+            wrong.push((entry, "is empty; write URLs with one comma between them".to_owned()));
         } else if urls.iter().any(|url| url == entry) {
-            wrong.push(format!("names {entry:?} twice; its orders would be counted twice"));
+            wrong.push((entry, "is there twice, so its orders would be counted twice; keep one".to_owned()));
         } else if let Err(message) = check_queue_url(entry) {
-            // With one URL the message's own value says which.
-            wrong.push(if entry == text { message } else { format!("in {entry:?} {message}") });
+            wrong.push((entry, message));
         } else {
             urls.push(entry.to_owned());
         }
         if urls.len() + wrong.len() > MOST_QUEUES {
-            wrong.push(format!("has more than {MOST_QUEUES} queues"));
-            break;
+            return Err(format!("has more than {MOST_QUEUES} queues"));
         }
     }
-    if wrong.is_empty() { Ok(urls) } else { Err(wrong.join(", and ")) }
+    if wrong.is_empty() { Ok(urls) } else { Err(list_wrong(text, wrong)) }
 }
 
 fn check_queue_url(text: &str) -> Result<(), String> {
     if let Some(url) = url_of_queue_arn(text) {
-        return Err(format!("is an ARN; write {url}"));
+        return Err(format!("is an ARN; write {}", shortened(&url)));
     }
     let url = parse_url(text, &format!("write the queue's URL in full, like {QUEUE_EXAMPLE}"))?;
     let segments: Vec<&str> = url.path_segments().into_iter().flatten().collect();

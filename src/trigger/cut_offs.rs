@@ -4,6 +4,7 @@
 //! the window after it: orders in by 14:00 are done by 14:45.
 
 use super::duration;
+use super::problem::{list_wrong, shortened};
 use crate::core::CutOff;
 
 const DAYS: [&str; 7] = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
@@ -22,20 +23,19 @@ pub(crate) fn parse(text: &str) -> Result<Vec<CutOff>, String> {
     let mut wrong = Vec::new();
     // A semicolon after the last entry is a habit, not a mistake.
     let entries = text.trim().strip_suffix(';').unwrap_or(text);
-    for entry in entries.split(';') {
-        match parse_entry(entry.trim()) {
-            Ok(cut_off) => match cut_offs.iter().find(|other| collide(other, &cut_off)) {
-                Some(_) => wrong.push(format!("names {:?} twice for the same day and time; keep one", cut_off.name)),
-                None => cut_offs.push(cut_off),
-            },
-            Err(message) => wrong.push(message),
+    for entry in entries.split(';').map(str::trim) {
+        match parse_entry(entry) {
+            Ok(cut_off) if cut_offs.iter().any(|other| collide(other, &cut_off)) => {
+                wrong.push((entry, format!("names {:?} again for the same day and time; keep one", cut_off.name)));
+            }
+            Ok(cut_off) => cut_offs.push(cut_off),
+            Err(message) => wrong.push((entry, message)),
         }
         if cut_offs.len() + wrong.len() > MOST_CUT_OFFS {
-            wrong.push(format!("has more than {MOST_CUT_OFFS} cut-offs"));
-            break;
+            return Err(format!("has more than {MOST_CUT_OFFS} cut-offs"));
         }
     }
-    if wrong.is_empty() { Ok(cut_offs) } else { Err(wrong.join(", and ")) }
+    if wrong.is_empty() { Ok(cut_offs) } else { Err(list_wrong(text, wrong)) }
 }
 
 /// Writes cut-offs so that [`parse`] reads the same back.
@@ -68,7 +68,7 @@ fn collide(one: &CutOff, other: &CutOff) -> bool {
 
 fn parse_entry(entry: &str) -> Result<CutOff, String> {
     if entry.is_empty() {
-        return Err(format!("has an empty entry; {RIGHT}"));
+        return Err(format!("is empty; {RIGHT}"));
     }
     let tightened = tighten(entry);
     let mut words: Vec<&str> = tightened.split_whitespace().collect();
@@ -78,18 +78,22 @@ fn parse_entry(entry: &str) -> Result<CutOff, String> {
         Some(days) if !words.is_empty() => parse_days(days),
         Some(word) if parse_days(word).is_ok() => Err(format!("has no carrier's name; {RIGHT}")),
         Some(name) if time_read.is_ok() => {
+            let (name, time) = (shortened(name), shortened(time));
             Err(format!("has no days; write {name} Mon-Fri {time} or {name} daily {time}"))
         }
-        _ => return Err(inside(entry, &time_read.err().unwrap_or_else(|| format!("has neither carrier nor days; {RIGHT}")))),
+        _ => return Err(time_read.err().unwrap_or_else(|| format!("has neither carrier nor days; {RIGHT}"))),
     };
     let (weekdays, (at_seconds_of_day, within_seconds)) = match (days_read, time_read) {
         (Ok(weekdays), Ok(time)) => (weekdays, time),
-        (Err(days), Err(time)) => return Err(inside(entry, &format!("{days}, and {time}"))),
-        (Err(message), _) | (_, Err(message)) => return Err(inside(entry, &message)),
+        (Err(days), Err(time)) => return Err(format!("{days}, and {time}")),
+        (Err(message), _) | (_, Err(message)) => return Err(message),
     };
     let name = words.join(" ");
     if name.chars().count() > LONGEST_NAME || name.chars().any(char::is_control) {
-        return Err(inside(entry, &format!("has a carrier's name that is too long; the most is {LONGEST_NAME} characters")));
+        return Err(format!("has a carrier's name that is too long; the most is {LONGEST_NAME} characters"));
+    }
+    if name.contains([':', '+', ',']) {
+        return Err(format!("has {name:?} for a carrier; put ; between cut-offs"));
     }
     Ok(CutOff { name, weekdays, at_seconds_of_day, within_seconds })
 }
@@ -100,10 +104,6 @@ fn tighten(entry: &str) -> String {
     around_plus.split(',').map(str::trim).collect::<Vec<_>>().join(",")
 }
 
-fn inside(entry: &str, message: &str) -> String {
-    format!("in {entry:?} {message}")
-}
-
 fn parse_time(word: &str) -> Result<(u32, f64), String> {
     let Some((clock, window)) = word.split_once('+') else {
         return Err(match parse_clock(word) {
@@ -112,18 +112,18 @@ fn parse_time(word: &str) -> Result<(u32, f64), String> {
         });
     };
     let at = parse_clock(clock)?;
-    let within = duration::parse(window).map_err(|message| format!("the window {window:?} {message}"))?;
+    let within = duration::parse(window).map_err(|message| format!("has the window {:?}, which {message}", shortened(window)))?;
     if within <= 0.0 {
         return Err("has a window of 0; write the time from the cut-off to the dispatch, like 45m".to_owned());
     }
     if within > LONGEST_WINDOW_SECONDS {
-        return Err(format!("has a window of {window}; the most is 24h"));
+        return Err(format!("has a window of {}; the most is 24h", shortened(window)));
     }
     Ok((at, within))
 }
 
 fn parse_clock(clock: &str) -> Result<u32, String> {
-    let wrong = || format!("{clock:?} is not a time of day; write it like 14:00, from 00:00 to 23:59");
+    let wrong = || format!("has {:?} in it, which is not a time of day; write it like 14:00, from 00:00 to 23:59", shortened(clock));
     let (hours, minutes) = clock.split_once(':').ok_or_else(wrong)?;
     let part = |text: &str, most: u32| {
         let digits = (1..=2).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
@@ -156,7 +156,10 @@ fn parse_days(word: &str) -> Result<[bool; 7], String> {
 fn parse_day(word: &str) -> Result<usize, String> {
     let found = (0..7).find(|day| word.eq_ignore_ascii_case(DAYS[*day]) || word.eq_ignore_ascii_case(FULL_DAYS[*day]));
     found.ok_or_else(|| {
-        format!("{word:?} is not a day; write Mon, Tue, Wed, Thu, Fri, Sat, Sun, a range like Mon-Fri, a list like Mon,Wed, or daily")
+        format!(
+            "has {:?} in it, which is not a day; write Mon, Tue, Wed, Thu, Fri, Sat, Sun, a range like Mon-Fri, a list like Mon,Wed, or daily",
+            shortened(word)
+        )
     })
 }
 
@@ -208,7 +211,7 @@ mod tests {
     #[test]
     fn says_everything_that_is_wrong() {
         let message = parse("DPD 14:00+45m; PPL Mon-Fry 25:00+45m; UPS Mon 12:00; GLS Mon 12:00+0m").unwrap_err();
-        for part in ["has no days", "\"Fry\" is not a day", "\"25:00\" is not a time", "has no window", "window of 0"] {
+        for part in ["has no days", "\"PPL Mon-Fry 25:00+45m\" has \"Fry\" in it, which is not a day", "has \"25:00\" in it", "has no window", "window of 0"] {
             assert!(message.contains(part), "{part} in {message}");
         }
     }

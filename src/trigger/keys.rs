@@ -8,6 +8,9 @@ pub(crate) const FROM_ENV: &str = "FromEnv";
 /// Longest word for which a near one is looked up; the effort grows with its length.
 const LONGEST_WORD: usize = 64;
 
+/// Shortest beginning of a word that tells the word.
+const SHORTEST_BEGINNING: usize = 4;
+
 /// What a key means, and what it may hold.
 #[derive(Debug, Clone, Copy)]
 pub struct KeyDefinition {
@@ -222,16 +225,22 @@ pub(crate) fn is_kedas(written: &str) -> bool {
 
 /// What to say of a key that is not ours; reads on after the key.
 pub(crate) fn unknown_key_message(written: &str) -> String {
-    let (base, suffix) = match written.strip_suffix(FROM_ENV) {
-        Some(base) => (base, FROM_ENV),
-        None => (written, ""),
-    };
+    let (base, suffix) = split_from_env(written);
     if let Some((_, message)) = FOREIGN.iter().find(|(name, _)| *name == base) {
         return (*message).to_owned();
     }
     match nearest(base, KEYS.iter().map(|definition| definition.name).chain(KEDA_KEYS.iter().copied())) {
         Some(name) => format!("is not a key of peakscaler; did you mean {name}{suffix}?"),
         None => "is not a key of peakscaler; docs/metadata.md lists them".to_owned(),
+    }
+}
+
+/// Takes the suffix off, however its letters are written.
+fn split_from_env(written: &str) -> (&str, &'static str) {
+    let start = written.len().saturating_sub(FROM_ENV.len());
+    match (written.get(..start), written.get(start..)) {
+        (Some(base), Some(end)) if end.eq_ignore_ascii_case(FROM_ENV) => (base, FROM_ENV),
+        _ => (written, ""),
     }
 }
 
@@ -242,9 +251,18 @@ pub(crate) fn nearest<'a>(word: &str, candidates: impl Iterator<Item = &'a str>)
     }
     let plain = |text: &str| text.replace(['_', '-', '.', ' '], "").to_lowercase();
     let wanted = plain(word);
-    let scored = candidates.map(|candidate| (strsim::damerau_levenshtein(&wanted, &plain(candidate)), candidate));
-    let (distance, candidate) = scored.min_by_key(|(distance, _)| *distance)?;
-    (distance <= wanted.chars().count() / 3).then_some(candidate)
+    let length = wanted.chars().count();
+    let score = |candidate: &str| {
+        let candidate = plain(candidate);
+        // The beginning of a key is near it, however long the rest.
+        if length >= SHORTEST_BEGINNING && candidate.starts_with(&wanted) {
+            return (0, 0);
+        }
+        let shared = wanted.chars().zip(candidate.chars()).take_while(|(one, other)| one == other).count();
+        (strsim::damerau_levenshtein(&wanted, &candidate), length - shared)
+    };
+    let ((distance, _), candidate) = candidates.map(|candidate| (score(candidate), candidate)).min()?;
+    (distance <= length / 3).then_some(candidate)
 }
 
 #[cfg(test)]

@@ -46,6 +46,10 @@ pub struct Parsed {
     pub problems: Vec<Problem>,
     /// Everything doubtful.
     pub warnings: Vec<Problem>,
+    /// Least workers, default included; `None` where the value is wrong or only known in the cluster.
+    pub min_replicas: Option<u32>,
+    /// Most workers, likewise.
+    pub max_replicas: Option<u32>,
     /// Keys that decide but name a variable of the worker's container: the default stands in their
     /// place. Only from [`Origin::File`].
     pub unresolved: Vec<String>,

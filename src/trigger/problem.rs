@@ -44,7 +44,21 @@ pub fn in_one_line(problems: &[Problem]) -> String {
     problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; and ")
 }
 
-fn shortened(text: &str) -> String {
+/// Mistakes in the entries of one value, as the end of a message that starts with the value.
+pub(crate) fn list_wrong(value: &str, wrong: Vec<(&str, String)>) -> String {
+    match <[(&str, String); 1]>::try_from(wrong) {
+        // With a single entry the value itself says which.
+        Ok([(entry, message)]) if entry.trim() == value.trim() => message,
+        Ok([(entry, message)]) => format!("is wrong: {:?} {message}", shortened(entry)),
+        Err(wrong) => {
+            let each: Vec<String> = wrong.into_iter().map(|(entry, message)| format!("{:?} {message}", shortened(entry))).collect();
+            format!("is wrong: {}", each.join(", and "))
+        }
+    }
+}
+
+/// As much of a text as a message repeats.
+pub(crate) fn shortened(text: &str) -> String {
     match text.char_indices().nth(SHOWN_CHARACTERS) {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text.to_owned(),

@@ -179,7 +179,7 @@ mod tests {
     fn says_why_there_is_none() {
         for (text, part) in [
             ("kind: Deployment\nmetadata: {name: x}\n", "so.yaml: has no trigger"),
-            ("a: [\n", "so.yaml:2: is not YAML"),
+            ("a: [\n", "so.yaml:1: is not YAML"),
             ("metadata:\n  targetWait: 5 minutes\n", "so.yaml:2: targetWait: \"5 minutes\" is not a duration"),
             ("metadata:\n  targetWaitFromEnv: WAIT\n  queueURLFromEnv: Q\n  awsRegion: eu-west-1", "targetWaitFromEnv: names a variable"),
         ] {

@@ -31,11 +31,7 @@ fn review_count(subject: &Subject<'_>, key: &str, least: i64, findings: &mut Fin
 }
 
 fn review_most(ours: &Ours<'_>, subject: &Subject<'_>, most: i64, findings: &mut Findings) {
-    let Some(trigger) = &ours.parsed.trigger else { return };
-    if ours.parsed.unresolved.iter().any(|key| key.starts_with("maxReplicas")) {
-        return;
-    }
-    let wanted = i64::from(trigger.policy.max_replicas);
+    let Some(wanted) = ours.parsed.max_replicas.map(i64::from) else { return };
     let limit = match subject.count("maxReplicaCount") {
         Some(count) => format!("spec.maxReplicaCount {count}"),
         None => format!("{KEDA_MOST}, which KEDA takes without spec.maxReplicaCount"),
@@ -54,11 +50,7 @@ fn review_most(ours: &Ours<'_>, subject: &Subject<'_>, most: i64, findings: &mut
 }
 
 fn review_least(ours: &Ours<'_>, subject: &Subject<'_>, least: i64, findings: &mut Findings) {
-    let Some(trigger) = &ours.parsed.trigger else { return };
-    if ours.parsed.unresolved.iter().any(|key| key.starts_with("minReplicas")) {
-        return;
-    }
-    let wanted = i64::from(trigger.policy.min_replicas);
+    let Some(wanted) = ours.parsed.min_replicas.map(i64::from) else { return };
     if wanted < least {
         let message = format!("minReplicas: is {wanted}, but spec.minReplicaCount keeps {least}; write \"{least}\", so that plan and explanation reckon with them");
         findings.warning(place_of_key(ours.metadata, "minReplicas"), message);
