@@ -1,5 +1,7 @@
 //! `peakscaler check` as an operator or a pipeline runs it.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
@@ -30,7 +32,10 @@ fn json_is_for_programs() {
     let output = check(&["--output", "json", "metadata.yaml", "bare.yaml"]);
     let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(report["files"], 2);
-    assert_eq!(report["errors"], report["findings"].as_array().unwrap().iter().filter(|f| f["severity"] == "error").count());
+    assert_eq!(
+        report["errors"],
+        report["findings"].as_array().unwrap().iter().filter(|f| f["severity"] == "error").count()
+    );
     insta::assert_snapshot!("json", shown(&output));
 }
 
@@ -59,8 +64,12 @@ fn exit_codes_tell_errors_from_files_that_cannot_be_read() {
 
 #[test]
 fn standard_input_is_read_for_a_dash() {
-    let mut child =
-        Command::new(BINARY).args(["check", "-"]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut child = Command::new(BINARY)
+        .args(["check", "-"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
     child.stdin.take().unwrap().write_all(b"metadata:\n  targetWait: 5 minutes\n").unwrap();
     let output = child.wait_with_output().unwrap();
     let stdout = String::from_utf8(output.stdout).unwrap();

@@ -8,23 +8,10 @@ use peakscaler::trigger::keys::{Fallback, KEYS};
 use peakscaler::trigger::{BacklogSource, Mode, Origin, Problem, ThroughputSource, Trigger, parse};
 use proptest::prelude::*;
 
-/// Takes a key out of the base it is laid over.
-const GONE: &str = "\0gone";
+#[path = "metadata/bad.rs"]
+mod bad;
 
-const QUEUE: &str = "https://sqs.eu-central-1.amazonaws.com/123456789012/orders";
-
-/// A queue on SQS.
-const SQS: &[(&str, &str)] = &[("queueURL", QUEUE), ("targetWait", "5m"), ("maxReplicas", "50")];
-
-/// A queue that only Prometheus knows.
-const PROM: &[(&str, &str)] = &[
-    ("backlogQuery", "sum(rabbitmq_queue_messages)"),
-    ("arrivalQuery", "sum(rate(orders_received_total[2m]))"),
-    ("prometheusServerAddress", "http://prometheus.monitoring:9090"),
-    ("targetWait", "5m"),
-];
-
-type Pairs = &'static [(&'static str, &'static str)];
+use bad::{BAD, Bad, GONE, PROM, Pairs, QUEUE, SQS};
 
 fn laid_over(base: Pairs, changes: Pairs) -> BTreeMap<String, String> {
     let mut metadata: BTreeMap<String, String> = BTreeMap::new();
@@ -37,274 +24,6 @@ fn laid_over(base: Pairs, changes: Pairs) -> BTreeMap<String, String> {
     }
     metadata
 }
-
-/// Base, what is changed in it, the key that must be named, and what must be said of it.
-type Bad = (Pairs, Pairs, &'static str, &'static str);
-
-#[rustfmt::skip]
-const BAD: &[Bad] = &[
-    // --- durations
-    (SQS, &[("targetWait", "5 minutes")], "targetWait", "\"5 minutes\" is not a duration; write it like 300s, 5m or 1h30m"),
-    (SQS, &[("targetWait", "five")], "targetWait", "is not a duration"),
-    (SQS, &[("targetWait", "5min")], "targetWait", "is not a duration"),
-    (SQS, &[("targetWait", "5M")], "targetWait", "is not a duration"),
-    (SQS, &[("targetWait", "PT5M")], "targetWait", "is not a duration"),
-    (SQS, &[("targetWait", "00:05:00")], "targetWait", "is not a duration"),
-    (SQS, &[("targetWait", "1d")], "targetWait", "days are written in hours"),
-    (SQS, &[("targetWait", "-5m")], "targetWait", "is negative"),
-    (SQS, &[("targetWait", "30m1h")], "targetWait", "units out of order"),
-    (SQS, &[("targetWait", "5m5m")], "targetWait", "units out of order"),
-    (SQS, &[("targetWait", "5m30")], "targetWait", "is not a duration"),
-    (SQS, &[("targetWait", "0")], "targetWait", "is too short; write at least 1s"),
-    (SQS, &[("targetWait", "0s")], "targetWait", "is too short"),
-    (SQS, &[("targetWait", "500ms")], "targetWait", "is too short"),
-    (SQS, &[("targetWait", "200h")], "targetWait", "is too long; write at most 168h"),
-    (SQS, &[("targetWait", "")], "targetWait", "is empty; give it a value or leave the key out"),
-    (SQS, &[("targetWait", "   ")], "targetWait", "is empty"),
-    (SQS, &[("targetWait", "1e3")], "targetWait", "is not a duration"),
-    (SQS, &[("targetWait", "inf")], "targetWait", "is not a duration"),
-    (SQS, &[("targetWait", "NaN")], "targetWait", "is not a duration"),
-    (SQS, &[("targetWait", "٥m")], "targetWait", "is not a duration"),
-    (SQS, &[("targetWait", "1,5m")], "targetWait", "is not a duration"),
-    (SQS, &[("targetWait", "+5m")], "targetWait", "is not a duration"),
-    (SQS, &[("targetWait", "{{ .Values.wait }}")], "targetWait", "is not a duration"),
-    (SQS, &[("podLeadTime", "soon")], "podLeadTime", "is not a duration"),
-    (SQS, &[("podLeadTime", "3h")], "podLeadTime", "is too long; write at most 2h"),
-    (SQS, &[("nodeLeadTime", "1.5.2s")], "nodeLeadTime", "is not a duration"),
-    (SQS, &[("nodeLeadTime", "-90")], "nodeLeadTime", "is negative"),
-    (SQS, &[("holdDown", "60 s")], "holdDown", "is not a duration"),
-    (SQS, &[("holdDown", "2h")], "holdDown", "is too long; write at most 1h"),
-    (SQS, &[("staleAfter", "never")], "staleAfter", "is not a duration"),
-    (SQS, &[("staleAfter", "0")], "staleAfter", "is too short"),
-    (SQS, &[("staleAfter", "2days")], "staleAfter", "days are written in hours"),
-
-    // --- whole numbers
-    (SQS, &[("maxReplicas", "many")], "maxReplicas", "is not a whole number; write a whole number from 1 to 100000"),
-    (SQS, &[("maxReplicas", "0")], "maxReplicas", "is too small"),
-    (SQS, &[("maxReplicas", "2.5")], "maxReplicas", "has a fraction"),
-    (SQS, &[("maxReplicas", "50.0")], "maxReplicas", "has a fraction"),
-    (SQS, &[("maxReplicas", "-1")], "maxReplicas", "is negative"),
-    (SQS, &[("maxReplicas", "1000000")], "maxReplicas", "is too large"),
-    (SQS, &[("maxReplicas", "99999999999999999999999")], "maxReplicas", "is too large"),
-    (SQS, &[("maxReplicas", "1_000")], "maxReplicas", "is not a whole number"),
-    (SQS, &[("maxReplicas", "0x32")], "maxReplicas", "is not a whole number"),
-    (SQS, &[("maxReplicas", "50 pods")], "maxReplicas", "is not a whole number"),
-    (SQS, &[("maxReplicas", "50%")], "maxReplicas", "is not a whole number"),
-    (SQS, &[("maxReplicas", "")], "maxReplicas", "is empty"),
-    (SQS, &[("maxReplicas", "null")], "maxReplicas", "is not a whole number"),
-    (SQS, &[("minReplicas", "-2")], "minReplicas", "is negative"),
-    (SQS, &[("minReplicas", "one")], "minReplicas", "is not a whole number"),
-    (SQS, &[("minReplicas", "0.5")], "minReplicas", "has a fraction"),
-    (SQS, &[("minReplicas", "true")], "minReplicas", "is not a whole number"),
-
-    // --- numbers with a unit
-    (SQS, &[("serviceRate", "fast")], "serviceRate", "write orders a minute and replica as a number like 20 or 0.5, or learned"),
-    (SQS, &[("serviceRate", "0")], "serviceRate", "must be above 0"),
-    (SQS, &[("serviceRate", "0.0")], "serviceRate", "must be above 0"),
-    (SQS, &[("serviceRate", "-3")], "serviceRate", "is negative"),
-    (SQS, &[("serviceRate", "12/min")], "serviceRate", "is not a number"),
-    (SQS, &[("serviceRate", "12,5")], "serviceRate", "has a comma in it"),
-    (SQS, &[("serviceRate", "Learned")], "serviceRate", "or learned"),
-    (SQS, &[("serviceRate", "auto")], "serviceRate", "is not a number"),
-    (SQS, &[("serviceRate", "1000000")], "serviceRate", "is too large"),
-    (SQS, &[("serviceRate", "inf")], "serviceRate", "is not a number"),
-    (SQS, &[("serviceRate", ".5")], "serviceRate", "is not a number"),
-    (SQS, &[("rampUp", "0")], "rampUp", "must be above 0"),
-    (SQS, &[("rampUp", "10/m")], "rampUp", "write replicas a minute as a number"),
-    (SQS, &[("rampUp", "unlimited")], "rampUp", "is not a number"),
-    (SQS, &[("rampUp", "-60")], "rampUp", "is negative"),
-    (SQS, &[("throughputLimit", "7,200")], "throughputLimit", "has a comma in it; write orders an hour"),
-    (SQS, &[("throughputLimit", "2/s")], "throughputLimit", "is not a number"),
-    (SQS, &[("throughputLimit", "0")], "throughputLimit", "must be above 0"),
-    (SQS, &[("throughputLimit", "7200 orders")], "throughputLimit", "is not a number"),
-    (SQS, &[("throughputLimit", "99999999999")], "throughputLimit", "is too large"),
-    (SQS, &[("activationQueueLength", "-1")], "activationQueueLength", "is negative"),
-    (SQS, &[("activationQueueLength", "few")], "activationQueueLength", "is not a number"),
-    (SQS, &[("activationQueueLength", "NaN")], "activationQueueLength", "is not a number"),
-    (SQS, &[("activationQueueLength", "5..0")], "activationQueueLength", "is not a number"),
-
-    // --- flags and choices
-    (SQS, &[("scaleOnInFlight", "yes")], "scaleOnInFlight", "is neither true nor false"),
-    (SQS, &[("scaleOnInFlight", "tRuE")], "scaleOnInFlight", "is neither true nor false"),
-    (SQS, &[("scaleOnInFlight", "")], "scaleOnInFlight", "is empty"),
-    (SQS, &[("scaleOnDelayed", "on")], "scaleOnDelayed", "is neither true nor false"),
-    (SQS, &[("scaleOnDelayed", "2")], "scaleOnDelayed", "is neither true nor false"),
-    (SQS, &[("forecast", "off")], "forecast", "is neither true nor false"),
-    (SQS, &[("forecast", "ets")], "forecast", "is neither true nor false"),
-    (SQS, &[("mode", "advice")], "mode", "is not one of act, advise; did you mean advise?"),
-    (SQS, &[("mode", "Act")], "mode", "did you mean act?"),
-    (SQS, &[("mode", "dry-run")], "mode", "is not one of act, advise"),
-    (SQS, &[("throughputSource", "cloud-watch")], "throughputSource", "did you mean cloudwatch?"),
-    (SQS, &[("throughputSource", "mimir")], "throughputSource", "is not one of cloudwatch, prometheus, queue"),
-    (SQS, &[("throughputSource", "Prometheus")], "throughputSource", "did you mean prometheus?"),
-
-    // --- cut-offs
-    (SQS, &[("cutOffs", "DPD 14:00+45m")], "cutOffs", "has no days; write DPD Mon-Fri 14:00+45m or DPD daily 14:00+45m"),
-    (SQS, &[("cutOffs", "Mon-Fri 14:00+45m")], "cutOffs", "has no carrier's name"),
-    (SQS, &[("cutOffs", "14:00+45m")], "cutOffs", "has neither carrier nor days"),
-    (SQS, &[("cutOffs", "DPD Mon-Fri 14:00")], "cutOffs", "has no window; write 14:00+45m"),
-    (SQS, &[("cutOffs", "DPD Mon-Fri")], "cutOffs", "does not end in time+window"),
-    (SQS, &[("cutOffs", "DPD")], "cutOffs", "does not end in time+window"),
-    (SQS, &[("cutOffs", "DPD Mon-Fri 14:00+0m")], "cutOffs", "has a window of 0"),
-    (SQS, &[("cutOffs", "DPD Mon-Fri 14:00+25h")], "cutOffs", "the most is 24h"),
-    (SQS, &[("cutOffs", "DPD Mon-Fri 14:00+")], "cutOffs", "has the window \"\", which is not a duration"),
-    (SQS, &[("cutOffs", "DPD Mon-Fri 14:00+-45m")], "cutOffs", "has the window \"-45m\", which is negative"),
-    (SQS, &[("cutOffs", "DPD Mon-Fri 14:00-14:45")], "cutOffs", "does not end in time+window"),
-    (SQS, &[("cutOffs", "DPD Mon-Fri 24:00+45m")], "cutOffs", "has \"24:00\" in it, which is not a time of day"),
-    (SQS, &[("cutOffs", "DPD Mon-Fri 14:60+45m")], "cutOffs", "has \"14:60\" in it, which is not a time of day"),
-    (SQS, &[("cutOffs", "DPD Mon-Fri 2pm+45m")], "cutOffs", "has \"2pm\" in it, which is not a time of day"),
-    (SQS, &[("cutOffs", "DPD Mon-Fri 14h00+45m")], "cutOffs", "has \"14h00\" in it, which is not a time of day"),
-    (SQS, &[("cutOffs", "DPD Mon-Fri 1400+45m")], "cutOffs", "has \"1400\" in it, which is not a time of day"),
-    (SQS, &[("cutOffs", "DPD Mon-Fri 14:0+45m")], "cutOffs", "has \"14:0\" in it, which is not a time of day"),
-    (SQS, &[("cutOffs", "DPD Mon-Fri 14:00:00+45m")], "cutOffs", "is not a time of day"),
-    (SQS, &[("cutOffs", "DPD Mo-Fr 14:00+45m")], "cutOffs", "has \"Mo\" in it, which is not a day"),
-    (SQS, &[("cutOffs", "DPD weekdays 14:00+45m")], "cutOffs", "has \"weekdays\" in it, which is not a day"),
-    (SQS, &[("cutOffs", "DPD Mon- 14:00+45m")], "cutOffs", "has \"\" in it, which is not a day"),
-    (SQS, &[("cutOffs", "DPD Mon-Wed-Fri 14:00+45m")], "cutOffs", "has \"Wed-Fri\" in it, which is not a day"),
-    (SQS, &[("cutOffs", "DPD Mon..Fri 14:00+45m")], "cutOffs", "has \"Mon..Fri\" in it, which is not a day"),
-    (SQS, &[("cutOffs", "DPD 1-5 14:00+45m")], "cutOffs", "has \"1\" in it, which is not a day"),
-    (SQS, &[("cutOffs", "DPD Mon-Fri 14:00+45m;; PPL daily 17:00+30m")], "cutOffs", "\"\" is empty"),
-    (SQS, &[("cutOffs", ";")], "cutOffs", "\"\" is empty"),
-    (SQS, &[("cutOffs", "")], "cutOffs", "is empty"),
-    (SQS, &[("cutOffs", "DPD Mon-Fri 14:00+45m, PPL Mon-Sat 17:30+30m")], "cutOffs", "put ; between cut-offs"),
-    (SQS, &[("cutOffs", "DPD Mon-Fri 14:00+45m; DPD Fri 14:00+30m")], "cutOffs", "names \"DPD\" again for the same day and time"),
-    (SQS, &[("cutOffs", "DPD daily 14:00+45m; dpd Sun 14:00+45m")], "cutOffs", "names \"dpd\" again"),
-    (SQS, &[("cutOffs", "A carrier with a name that is far too long for any table Mon 14:00+45m")], "cutOffs", "the most is 40 characters"),
-    (SQS, &[("cutOffs", "0 14 * * 1-5")], "cutOffs", "does not end in time+window"),
-    (SQS, &[("cutOffs", "[{\"name\":\"DPD\"}]")], "cutOffs", "does not end in time+window"),
-
-    // --- time zones
-    (SQS, &[("timeZone", "Europe/Praha")], "timeZone", "is not an IANA time zone; did you mean Europe/Prague?"),
-    (SQS, &[("timeZone", "Prague")], "timeZone", "did you mean Europe/Prague?"),
-    (SQS, &[("timeZone", "+02:00")], "timeZone", "is not an IANA time zone"),
-    (SQS, &[("timeZone", "CEST")], "timeZone", "is not an IANA time zone"),
-    (SQS, &[("timeZone", "Local")], "timeZone", "is not an IANA time zone"),
-    (SQS, &[("timeZone", "")], "timeZone", "is empty"),
-    (SQS, &[("timeZone", "../../etc/passwd")], "timeZone", "is not an IANA time zone"),
-    (SQS, &[("timeZone", "Mitteleuropäische Zeit")], "timeZone", "is not an IANA time zone"),
-
-    // --- queue URLs
-    (SQS, &[("queueURL", "orders")], "queueURL", "is not an http or https URL; write the queue's URL in full"),
-    (SQS, &[("queueURL", "arn:aws:sqs:eu-central-1:123456789012:orders")], "queueURL", "is an ARN; write https://sqs.eu-central-1.amazonaws.com/123456789012/orders"),
-    (SQS, &[("queueURL", "arn:aws-cn:sqs:cn-north-1:123456789012:orders")], "queueURL", "amazonaws.com.cn"),
-    (SQS, &[("queueURL", "sqs.eu-central-1.amazonaws.com/123456789012/orders")], "queueURL", "is not an http or https URL"),
-    (SQS, &[("queueURL", "sqs://eu-central-1/orders")], "queueURL", "is not an http or https URL"),
-    (SQS, &[("queueURL", "file:///etc/passwd")], "queueURL", "is not an http or https URL"),
-    (SQS, &[("queueURL", "https://")], "queueURL", "is not an http or https URL"),
-    (SQS, &[("queueURL", "https://sqs.eu-central-1.amazonaws.com")], "queueURL", "does not end in a queue's name"),
-    (SQS, &[("queueURL", "https://sqs.eu-central-1.amazonaws.com/123456789012/")], "queueURL", "does not end in a queue's name"),
-    (SQS, &[("queueURL", "https://sqs.eu-central-1.amazonaws.com/orders")], "queueURL", "has no account of 12 digits"),
-    (SQS, &[("queueURL", "https://sqs.eu-central-1.amazonaws.com/1234/orders")], "queueURL", "has no account of 12 digits"),
-    (SQS, &[("queueURL", "https://sqs.eu-central-1.amazonaws.com/123456789012/or ders")], "queueURL", "does not end in a queue's name"),
-    (SQS, &[("queueURL", "https://sqs.eu-central-1.amazonaws.com/123456789012/orders.fifo.old")], "queueURL", "does not end in a queue's name"),
-    (SQS, &[("queueURL", "https://me:secret@sqs.eu-central-1.amazonaws.com/123456789012/orders")], "queueURL", "has a user or password in it"),
-    (SQS, &[("queueURL", "https://sqs.eu-central-1.amazonaws.com/123456789012/orders?Action=Send")], "queueURL", "has a part after ? or #"),
-    (SQS, &[("queueURL", "")], "queueURL", "is empty"),
-    (SQS, &[("queueURL", "https://sqs.eu-central-1.amazonaws.com/123456789012/a,")], "queueURL", "\"\" is empty; write URLs with one comma"),
-    (SQS, &[("queueURL", "https://sqs.eu-central-1.amazonaws.com/123456789012/a,https://sqs.eu-central-1.amazonaws.com/123456789012/a")], "queueURL", "is there twice, so its orders would be counted twice"),
-    (SQS, &[("queueURL", "https://sqs.eu-central-1.amazonaws.com/123456789012/a, b")], "queueURL", "\"b\" is not an http or https URL"),
-    (SQS, &[("queueURL", "https://sqs.eu-central-1.amazonaws.com/123456789012/a https://sqs.eu-central-1.amazonaws.com/123456789012/b")], "queueURL", "has no account"),
-    (SQS, &[("queueURL", "https://sqs.eu-central-1.amazonaws.com/123456789012/a,https://sqs.eu-west-1.amazonaws.com/123456789012/b")], "queueURL", "several regions (eu-central-1, eu-west-1)"),
-    (SQS, &[("queueURL", "http://localhost:9324/000000000000/orders")], "awsRegion", "is missing, and the host of queueURL does not tell it"),
-    (SQS, &[("queueURL", "$(ORDERS_QUEUE_URL)")], "queueURL", "is not an http or https URL"),
-    (SQS, &[("queueURL", "https://sqs.eu-central-1.amazonaws.com/123456789012/{{queue}}")], "queueURL", "does not end in a queue's name"),
-
-    // --- AWS's other names
-    (SQS, &[("awsRegion", "eu-central1")], "awsRegion", "is not an AWS region; write it like eu-central-1"),
-    (SQS, &[("awsRegion", "eu-central-1a")], "awsRegion", "is an availability zone; write its region eu-central-1"),
-    (SQS, &[("awsRegion", "EU-Central-1")], "awsRegion", "did you mean eu-central-1?"),
-    (SQS, &[("awsRegion", "Frankfurt")], "awsRegion", "is not an AWS region"),
-    (SQS, &[("awsRegion", "eu_central_1")], "awsRegion", "is not an AWS region"),
-    (SQS, &[("awsRegion", "eu-west-1")], "awsRegion", "is not the region of queueURL; write eu-central-1"),
-    (SQS, &[("awsRegion", "")], "awsRegion", "is empty"),
-    (SQS, &[("awsRoleArn", "orders-reader")], "awsRoleArn", "is not the ARN of a role"),
-    (SQS, &[("awsRoleArn", "arn:aws:iam::123456789012:user/me")], "awsRoleArn", "is not the ARN of a role"),
-    (SQS, &[("awsRoleArn", "arn:aws:iam::1234:role/reader")], "awsRoleArn", "is not the ARN of a role"),
-    (SQS, &[("awsRoleArn", "arn:aws:sts::123456789012:assumed-role/reader/me")], "awsRoleArn", "is not the ARN of a role"),
-    (SQS, &[("awsRoleArn", "arn:aws:iam::123456789012:role/")], "awsRoleArn", "is not the ARN of a role"),
-    (SQS, &[("awsRoleArn", "arn:aws:iam::123456789012:role/a b")], "awsRoleArn", "is not the ARN of a role"),
-    (SQS, &[("awsEndpoint", "localhost:9324")], "awsEndpoint", "is not an http or https URL"),
-    (SQS, &[("awsEndpoint", "elasticmq")], "awsEndpoint", "is not an http or https URL"),
-    (SQS, &[("awsEndpoint", "http://user@elasticmq:9324")], "awsEndpoint", "has a user or password in it"),
-    (SQS, &[("awsEndpoint", "http://elasticmq:99999")], "awsEndpoint", "is not an http or https URL"),
-
-    // --- Prometheus
-    (PROM, &[("prometheusServerAddress", "prometheus:9090")], "prometheusServerAddress", "is not an http or https URL; write it like http://prometheus.monitoring:9090"),
-    (PROM, &[("prometheusServerAddress", "http://prometheus:9090/?q=1")], "prometheusServerAddress", "has a part after ? or #"),
-    (PROM, &[("prometheusServerAddress", "https://u:p@mimir")], "prometheusServerAddress", "has a user or password in it"),
-    (PROM, &[("prometheusServerAddress", GONE)], "prometheusServerAddress", "is missing, but backlogQuery needs it"),
-    (SQS, &[("replicasQuery", "sum(up)")], "prometheusServerAddress", "is missing, but replicasQuery needs it"),
-    (PROM, &[("prometheusTenant", "two words")], "prometheusTenant", "is not a tenant id"),
-    (PROM, &[("prometheusTenant", "größe")], "prometheusTenant", "is not a tenant id"),
-    (PROM, &[("prometheusTenant", "a\r\nHost: b")], "prometheusTenant", "is not a tenant id"),
-    (PROM, &[("backlogQuery", "sum(rabbitmq_queue_messages")], "backlogQuery", "has a ( that is never closed"),
-    (PROM, &[("backlogQuery", "sum(x))")], "backlogQuery", "has a ) that closes nothing"),
-    (PROM, &[("backlogQuery", "x{queue=\"orders}")], "backlogQuery", "has a \" that is never closed"),
-    (PROM, &[("backlogQuery", "x{queue=\"a\"]")], "backlogQuery", "has a ] that closes nothing"),
-    (PROM, &[("backlogQuery", "")], "backlogQuery", "is empty"),
-    (PROM, &[("arrivalQuery", "sum(rate(x[$__rate_interval]))")], "arrivalQuery", "has a variable of Grafana"),
-    (PROM, &[("arrivalQuery", "sum(rate(x[2m])")], "arrivalQuery", "has a ( that is never closed"),
-    (PROM, &[("completionQuery", "rate(y{queue=\"{{ .Values.q }}\"}[2m])")], "completionQuery", "of Grafana or Helm"),
-    (PROM, &[("completionQuery", "rate(y[2m)")], "completionQuery", "closes nothing"),
-    (PROM, &[("replicasQuery", "'")], "replicasQuery", "has a ' that is never closed"),
-
-    // --- Kubernetes' names
-    (SQS, &[("nodePool", "Pickers")], "nodePool", "is not a Kubernetes name"),
-    (SQS, &[("nodePool", "pickers/spot")], "nodePool", "is not a Kubernetes name"),
-    (SQS, &[("capacityBuffer", "-ahead")], "capacityBuffer", "is not a Kubernetes name"),
-    (SQS, &[("capacityBuffer", "pickers_ahead")], "capacityBuffer", "is not a Kubernetes name"),
-    (SQS, &[("placeholder", "a..b")], "placeholder", "is not a Kubernetes name"),
-    (SQS, &[("placeholder", "pause pods")], "placeholder", "is not a Kubernetes name"),
-
-    // --- keys that contradict each other, or need each other
-    (SQS, &[("queueURL", GONE)], "queueURL", "is missing; write the queue's full URL, or backlogQuery"),
-    (SQS, &[("targetWait", GONE)], "targetWait", "is missing, and so is cutOffs"),
-    (SQS, &[("backlogQuery", "sum(x)"), ("prometheusServerAddress", "http://p:9090")], "backlogQuery", "is given beside queueURL"),
-    (SQS, &[("minReplicas", "60")], "minReplicas", "is above maxReplicas 50"),
-    (SQS, &[("minReplicas", "101"), ("maxReplicas", GONE)], "minReplicas", "is above maxReplicas 100"),
-    (SQS, &[("queueURLFromEnv", "ORDERS_QUEUE_URL")], "queueURLFromEnv", "is given beside queueURL"),
-    (SQS, &[("throughputSource", "prometheus")], "arrivalQuery", "is missing with throughputSource prometheus"),
-    (SQS, &[("completionQuery", "sum(y)"), ("prometheusServerAddress", "http://p:9090")], "arrivalQuery", "is missing with completionQuery"),
-    (SQS, &[("throughputSource", "cloudwatch"), ("completionQuery", "sum(y)"), ("prometheusServerAddress", "http://p:9090")], "completionQuery", "is not used with throughputSource cloudwatch"),
-    (SQS, &[("throughputSource", "queue"), ("arrivalQuery", "sum(x)"), ("prometheusServerAddress", "http://p:9090")], "arrivalQuery", "is not used with throughputSource queue"),
-    (PROM, &[("throughputSource", "cloudwatch"), ("arrivalQuery", GONE)], "throughputSource", "needs queueURL; with backlogQuery write prometheus or queue"),
-    (SQS, &[("capacityBuffer", "a"), ("placeholder", "b")], "placeholder", "is given beside capacityBuffer"),
-
-    // --- variables of the container
-    (SQS, &[("queueURL", GONE), ("queueURLFromEnv", "")], "queueURLFromEnv", "is not the name of an environment variable"),
-    (SQS, &[("queueURL", GONE), ("queueURLFromEnv", "https://sqs.eu-central-1.amazonaws.com/1/a")], "queueURLFromEnv", "or the value itself as queueURL"),
-    (SQS, &[("maxReplicas", GONE), ("maxReplicasFromEnv", "50")], "maxReplicasFromEnv", "is not the name of an environment variable"),
-    (SQS, &[("targetWait", GONE), ("targetWaitFromEnv", "$WAIT")], "targetWaitFromEnv", "is not the name of an environment variable"),
-
-    // --- keys that are not ours
-    (SQS, &[("queueUrl", QUEUE)], "queueUrl", "did you mean queueURL?"),
-    (SQS, &[("queue_url", QUEUE)], "queue_url", "did you mean queueURL?"),
-    (SQS, &[("targetwait", "5m")], "targetwait", "did you mean targetWait?"),
-    (SQS, &[("tragetWait", "5m")], "tragetWait", "did you mean targetWait?"),
-    (SQS, &[("cutoffs", "x")], "cutoffs", "did you mean cutOffs?"),
-    (SQS, &[("timezone", "UTC")], "timezone", "did you mean timeZone?"),
-    (SQS, &[("maxReplica", "5")], "maxReplica", "did you mean maxReplicas?"),
-    (SQS, &[("nodeLead", "5")], "nodeLead", "did you mean nodeLeadTime?"),
-    (SQS, &[("awsEndPointt", "x")], "awsEndPointt", "did you mean awsEndpoint?"),
-    (SQS, &[("targetWaitFromENV", "WAIT")], "targetWaitFromENV", "did you mean targetWaitFromEnv?"),
-    (SQS, &[("serviceRates", "5")], "serviceRates", "did you mean serviceRate?"),
-    (SQS, &[("queueUrlFromEnv", "Q")], "queueUrlFromEnv", "did you mean queueURLFromEnv?"),
-    (SQS, &[("colour", "blue")], "colour", "is not a key of peakscaler; docs/metadata.md lists them"),
-    (SQS, &[("", "x")], "", "is not a key of peakscaler"),
-    (SQS, &[("queueLength", "5")], "queueLength", "write targetWait, and serviceRate"),
-    (SQS, &[("threshold", "5")], "threshold", "write targetWait"),
-    (SQS, &[("query", "up")], "query", "write backlogQuery or arrivalQuery"),
-    (SQS, &[("serverAddress", "http://p:9090")], "serverAddress", "write prometheusServerAddress"),
-    (SQS, &[("maxReplicaCount", "5")], "maxReplicaCount", "write maxReplicas here"),
-    (SQS, &[("minReplicaCount", "5")], "minReplicaCount", "write minReplicas here"),
-    (SQS, &[("pollingInterval", "5")], "pollingInterval", "belongs to the ScaledObject's spec"),
-    (SQS, &[("cooldownPeriod", "5")], "cooldownPeriod", "write holdDown here"),
-    (SQS, &[("metricType", "Value")], "metricType", "belongs to the trigger"),
-    (SQS, &[("awsSecretAccessKeyFromEnv", "SECRET")], "awsSecretAccessKeyFromEnv", "is a credential"),
-    (SQS, &[("identityOwner", "operator")], "identityOwner", "its own identity"),
-    (SQS, &[("scalerAdress", "peakscaler:8080")], "scalerAdress", "did you mean scalerAddress?"),
-    (SQS, &[("activationThreshold", "1")], "activationThreshold", "write activationQueueLength"),
-];
 
 #[test]
 fn two_hundred_mistakes_are_named() {
@@ -333,7 +52,13 @@ fn rows_differ() {
 fn everything_wrong_is_said_at_once() {
     let metadata = laid_over(
         SQS,
-        &[("targetWait", "5 minutes"), ("maxReplicas", "many"), ("cutOffs", "DPD"), ("colour", "blue"), ("mode", "x")],
+        &[
+            ("targetWait", "5 minutes"),
+            ("maxReplicas", "many"),
+            ("cutOffs", "DPD"),
+            ("colour", "blue"),
+            ("mode", "x"),
+        ],
     );
     let problems = Trigger::parse(&metadata, Origin::File).unwrap_err();
     let keys: Vec<&str> = problems.iter().map(|problem| problem.key.as_str()).collect();
@@ -381,7 +106,7 @@ fn a_request_carries_resolved_variables_and_keda_s_own_keys() {
         ("queueURLFromEnv", QUEUE),
         ("targetWaitFromEnv", " 90s "),
         ("maxReplicas", "5"),
-        ("scalerAddress", "peakscaler.peakscaler:8080"),
+        ("scalerAddress", "peakscaler.peakscaler:9443"),
         ("caCert", "-----BEGIN CERTIFICATE-----"),
         ("enableTLS", "true"),
         ("unsafeSsl", "false"),
@@ -393,7 +118,8 @@ fn a_request_carries_resolved_variables_and_keda_s_own_keys() {
     assert_eq!(trigger.policy.target_wait_seconds, Some(90.0));
     assert_eq!(warnings.len(), 1, "{warnings:?}");
     assert_eq!(warnings[0].key, "keyOfALaterVersion");
-    let wrong = Trigger::parse([("queueURLFromEnv", "orders"), ("targetWait", "5m")], Origin::Request).unwrap_err();
+    let wrong =
+        Trigger::parse([("queueURLFromEnv", "orders"), ("targetWait", "5m")], Origin::Request).unwrap_err();
     assert!(wrong[0].to_string().starts_with("queueURLFromEnv: \"orders\" is not"), "{}", wrong[0]);
     let missing = Trigger::parse([("targetWait", "5m")], Origin::Request).unwrap_err();
     assert!(missing[0].to_string().contains("KEDA drops queueURLFromEnv"), "{}", missing[0]);
@@ -401,7 +127,10 @@ fn a_request_carries_resolved_variables_and_keda_s_own_keys() {
 
 #[test]
 fn a_file_s_variables_stay_open() {
-    let metadata = laid_over(SQS, &[("queueURL", GONE), ("queueURLFromEnv", "ORDERS_QUEUE_URL"), ("awsRegionFromEnv", "AWS_REGION")]);
+    let metadata = laid_over(
+        SQS,
+        &[("queueURL", GONE), ("queueURLFromEnv", "ORDERS_QUEUE_URL"), ("awsRegionFromEnv", "AWS_REGION")],
+    );
     let parsed = parse(&metadata, Origin::File);
     let trigger = parsed.trigger.unwrap();
     assert_eq!(trigger.backlog, BacklogSource::Sqs(vec!["$(ORDERS_QUEUE_URL)".to_owned()]));
@@ -456,7 +185,8 @@ const GOOD: &[(Pairs, Pairs)] = &[
 fn what_is_right_comes_through_and_back() {
     for (base, changes) in GOOD {
         let metadata = laid_over(base, changes);
-        let (trigger, _) = Trigger::parse(&metadata, Origin::Request).unwrap_or_else(|problems| panic!("{changes:?}: {problems:?}"));
+        let (trigger, _) = Trigger::parse(&metadata, Origin::Request)
+            .unwrap_or_else(|problems| panic!("{changes:?}: {problems:?}"));
         let (again, _) = Trigger::parse(trigger.metadata(), Origin::Request).unwrap();
         assert_eq!(trigger, again, "{changes:?}");
     }
@@ -472,7 +202,10 @@ fn every_default_of_the_table_is_the_policy_s() {
     assert_eq!(policy, Policy::default());
     let written = Trigger { policy, ..trigger }.metadata();
     for definition in KEYS {
-        let (Fallback::Value(default), Some(value)) = (definition.default, written.get(definition.name)) else { continue };
+        let (Fallback::Value(default), Some(value)) = (definition.default, written.get(definition.name))
+        else {
+            continue;
+        };
         let mut spelled = laid_over(SQS, &[]);
         spelled.insert(definition.name.to_owned(), default.to_owned());
         let (with_default, _) = Trigger::parse(spelled, Origin::File).unwrap();

@@ -70,7 +70,9 @@ fn review_file(path: &Path) -> Reviewed {
 }
 
 fn findings(reviewed: &[Reviewed]) -> impl Iterator<Item = (&str, &Finding)> {
-    reviewed.iter().flat_map(|file| file.outcome.iter().flatten().map(|finding| (file.file.as_str(), finding)))
+    reviewed
+        .iter()
+        .flat_map(|file| file.outcome.iter().flatten().map(|finding| (file.file.as_str(), finding)))
 }
 
 fn unreadable(reviewed: &[Reviewed]) -> impl Iterator<Item = (&str, &str)> {
@@ -160,7 +162,12 @@ fn print_github(reviewed: &[Reviewed], out: &mut impl Write) -> std::io::Result<
         )?;
     }
     for (file, reason) in unreadable(reviewed) {
-        writeln!(out, "::error file={},title=peakscaler check::{}", escape_property(file), escape_data(reason))?;
+        writeln!(
+            out,
+            "::error file={},title=peakscaler check::{}",
+            escape_property(file),
+            escape_data(reason)
+        )?;
     }
     Ok(())
 }

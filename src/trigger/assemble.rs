@@ -83,7 +83,9 @@ fn policy(reading: &Reading) -> Policy {
 /// What to add about a key that may have been dropped on its way.
 fn dropped(origin: Origin, key: &str) -> String {
     match origin {
-        Origin::Request => format!(" (KEDA drops {key}{} when the container has no such variable)", keys::FROM_ENV),
+        Origin::Request => {
+            format!(" (KEDA drops {key}{} when the container has no such variable)", keys::FROM_ENV)
+        }
         Origin::File => String::new(),
     }
 }
@@ -91,7 +93,10 @@ fn dropped(origin: Origin, key: &str) -> String {
 fn backlog(reading: &mut Reading, origin: Origin) -> Option<BacklogSource> {
     match (reading.is_given("queueURL"), reading.is_given("backlogQuery")) {
         (true, true) => {
-            let message = format!("is given beside {}; keep the one that tells the backlog", reading.written("queueURL"));
+            let message = format!(
+                "is given beside {}; keep the one that tells the backlog",
+                reading.written("queueURL")
+            );
             reading.problem("backlogQuery", message);
             None
         }
@@ -104,7 +109,10 @@ fn backlog(reading: &mut Reading, origin: Origin) -> Option<BacklogSource> {
             }
             for key in ["scaleOnInFlight", "scaleOnDelayed"] {
                 if reading.is_given(key) {
-                    reading.warn(key, "has no effect with backlogQuery, which says by itself what counts; take it out");
+                    reading.warn(
+                        key,
+                        "has no effect with backlogQuery, which says by itself what counts; take it out",
+                    );
                 }
             }
             reading.text("backlogQuery").map(BacklogSource::Prometheus)
@@ -127,7 +135,10 @@ fn region(reading: &mut Reading) -> Option<String> {
     told.sort();
     told.dedup();
     if told.len() > 1 {
-        let message = format!("names queues of several regions ({}); give each region its own trigger", told.join(", "));
+        let message = format!(
+            "names queues of several regions ({}); give each region its own trigger",
+            told.join(", ")
+        );
         reading.problem("queueURL", message);
         return None;
     }
@@ -141,7 +152,10 @@ fn region(reading: &mut Reading) -> Option<String> {
         reading.problem("awsRegion", format!("is not the region of queueURL; write {told} or leave it out"));
     }
     if told.is_none() && !reading.is_given("awsRegion") {
-        reading.problem("awsRegion", "is missing, and the host of queueURL does not tell it; write it like eu-central-1");
+        reading.problem(
+            "awsRegion",
+            "is missing, and the host of queueURL does not tell it; write it like eu-central-1",
+        );
     }
     given.or(told)
 }
@@ -159,17 +173,27 @@ fn throughput(reading: &mut Reading) -> Option<ThroughputSource> {
     match source.as_str() {
         "prometheus" => {
             if !reading.is_given("arrivalQuery") {
-                let of = if reading.is_given("completionQuery") { "completionQuery" } else { "throughputSource prometheus" };
-                let message = format!("is missing with {of}; write the orders that arrive a second, in PromQL");
+                let of = if reading.is_given("completionQuery") {
+                    "completionQuery"
+                } else {
+                    "throughputSource prometheus"
+                };
+                let message =
+                    format!("is missing with {of}; write the orders that arrive a second, in PromQL");
                 reading.problem("arrivalQuery", message);
             }
             let arrival_query = reading.text("arrivalQuery")?;
-            Some(ThroughputSource::Prometheus { arrival_query, completion_query: reading.text("completionQuery") })
+            Some(ThroughputSource::Prometheus {
+                arrival_query,
+                completion_query: reading.text("completionQuery"),
+            })
         }
         other => {
             for query in ["arrivalQuery", "completionQuery"] {
                 if reading.is_given(query) {
-                    let message = format!("is not used with throughputSource {other}; write throughputSource prometheus, or take it out");
+                    let message = format!(
+                        "is not used with throughputSource {other}; write throughputSource prometheus, or take it out"
+                    );
                     reading.problem(query, message);
                 }
             }
@@ -177,7 +201,10 @@ fn throughput(reading: &mut Reading) -> Option<ThroughputSource> {
                 return Some(ThroughputSource::Queue);
             }
             if reading.is_given("backlogQuery") && !reading.is_given("queueURL") {
-                reading.problem("throughputSource", "needs queueURL; with backlogQuery write prometheus or queue");
+                reading.problem(
+                    "throughputSource",
+                    "needs queueURL; with backlogQuery write prometheus or queue",
+                );
             }
             Some(ThroughputSource::CloudWatch)
         }
@@ -188,11 +215,17 @@ fn check_prometheus(reading: &mut Reading) {
     let queries: Vec<&str> = QUERIES.into_iter().filter(|query| reading.is_given(query)).collect();
     let address = reading.is_given("prometheusServerAddress");
     if let (false, Some(query)) = (address, queries.first()) {
-        let message = format!("is missing, but {} needs it; write it like http://prometheus.monitoring:9090", reading.written(query));
+        let message = format!(
+            "is missing, but {} needs it; write it like http://prometheus.monitoring:9090",
+            reading.written(query)
+        );
         reading.problem("prometheusServerAddress", message);
     }
     if address && queries.is_empty() {
-        reading.warn("prometheusServerAddress", "has no effect without a query; write arrivalQuery, or take it out");
+        reading.warn(
+            "prometheusServerAddress",
+            "has no effect without a query; write arrivalQuery, or take it out",
+        );
     }
     if reading.is_given("prometheusTenant") && !address && queries.is_empty() {
         reading.warn("prometheusTenant", "has no effect without prometheusServerAddress; take it out");
@@ -201,7 +234,8 @@ fn check_prometheus(reading: &mut Reading) {
 
 fn check_room(reading: &mut Reading) {
     if reading.is_given("capacityBuffer") && reading.is_given("placeholder") {
-        let message = format!("is given beside {}; keep the one that exists", reading.written("capacityBuffer"));
+        let message =
+            format!("is given beside {}; keep the one that exists", reading.written("capacityBuffer"));
         reading.problem("placeholder", message);
     }
 }
@@ -222,10 +256,13 @@ fn check_due(reading: &mut Reading, origin: Origin) {
     let Some(lead) = reading.number("podLeadTime") else { return };
     let lead_text = duration::format(lead);
     if reading.number("targetWait").is_some_and(|wait| wait < lead) {
-        let message = format!("is shorter than podLeadTime {lead_text}: from zero workers no order is in time; keep minReplicas above 0");
+        let message = format!(
+            "is shorter than podLeadTime {lead_text}: from zero workers no order is in time; keep minReplicas above 0"
+        );
         reading.warn("targetWait", message);
     }
-    let short = reading.cut_offs().unwrap_or_default().into_iter().find(|cut_off| cut_off.within_seconds < lead);
+    let short =
+        reading.cut_offs().unwrap_or_default().into_iter().find(|cut_off| cut_off.within_seconds < lead);
     if let Some(cut_off) = short {
         let message = format!(
             "gives {:?} a window of {}, shorter than podLeadTime {lead_text}: workers started at the cut-off come too late",
@@ -243,14 +280,19 @@ fn check_workers(reading: &mut Reading) {
             let right = format!("write at most {max}, or a larger maxReplicas");
             reading.problem("minReplicas", format!("is above maxReplicas {max}; {right}"));
         } else if min == max {
-            reading.warn("minReplicas", format!("equals maxReplicas {max}: the number of workers never changes"));
+            reading.warn(
+                "minReplicas",
+                format!("equals maxReplicas {max}: the number of workers never changes"),
+            );
         }
     }
     if let (Some(ServiceRate::PerMinute(rate)), Some(limit), Some(min)) =
         (reading.service_rate(), reading.number("throughputLimit"), min)
         && f64::from(min) * rate * 60.0 > limit
     {
-        let message = format!("is less than the {min} workers of minReplicas do at serviceRate {rate}; write a larger one or fewer workers");
+        let message = format!(
+            "is less than the {min} workers of minReplicas do at serviceRate {rate}; write a larger one or fewer workers"
+        );
         reading.warn("throughputLimit", message);
     }
 }
@@ -258,7 +300,8 @@ fn check_workers(reading: &mut Reading) {
 fn check_freshness(reading: &mut Reading) {
     if reading.number("staleAfter").is_some_and(|seconds| seconds < SHORT_STALE_SECONDS) {
         let least = duration::format(SHORT_STALE_SECONDS);
-        let message = format!("is short: one reading that comes late makes KEDA fall back; write {least} or more");
+        let message =
+            format!("is short: one reading that comes late makes KEDA fall back; write {least} or more");
         reading.warn("staleAfter", message);
     }
 }

@@ -45,7 +45,9 @@ fn check_queue_url(text: &str) -> Result<(), String> {
     }
     let account = |text: &str| text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit());
     if is_aws_host(url.host_str().unwrap_or_default()) && !(segments.len() == 2 && account(segments[0])) {
-        return Err(format!("has no account of 12 digits before the queue's name; write it like {QUEUE_EXAMPLE}"));
+        return Err(format!(
+            "has no account of 12 digits before the queue's name; write it like {QUEUE_EXAMPLE}"
+        ));
     }
     Ok(())
 }
@@ -63,7 +65,9 @@ fn url_of_queue_arn(text: &str) -> Option<String> {
 
 /// Whether a host is one of AWS's own.
 pub(crate) fn is_aws_host(host: &str) -> bool {
-    [".amazonaws.com", ".amazonaws.com.cn", ".amazonaws.eu", ".api.aws"].iter().any(|suffix| host.ends_with(suffix))
+    [".amazonaws.com", ".amazonaws.com.cn", ".amazonaws.eu", ".api.aws"]
+        .iter()
+        .any(|suffix| host.ends_with(suffix))
 }
 
 /// The region that a queue URL's host tells; `None` where it does not tell.
@@ -84,7 +88,8 @@ pub(crate) fn is_aws_queue(queue_url: &str) -> bool {
 /// `eu-central-1`, `us-gov-west-1`, `eusc-de-east-1`.
 fn is_region(text: &str) -> bool {
     let parts: Vec<&str> = text.split('-').collect();
-    let letters = |part: &&str| (2..=9).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_lowercase());
+    let letters =
+        |part: &&str| (2..=9).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_lowercase());
     match parts.split_last() {
         Some((number, words)) => {
             (2..=4).contains(&words.len())

@@ -12,7 +12,8 @@ const FULL_DAYS: [&str; 7] = ["monday", "tuesday", "wednesday", "thursday", "fri
 const MOST_CUT_OFFS: usize = 64;
 const LONGEST_NAME: usize = 40;
 const LONGEST_WINDOW_SECONDS: f64 = 24.0 * 3600.0;
-const RIGHT: &str = "write each as carrier, days and time+window, like DPD Mon-Fri 14:00+45m, with ; between them";
+const RIGHT: &str =
+    "write each as carrier, days and time+window, like DPD Mon-Fri 14:00+45m, with ; between them";
 
 /// Reads all cut-offs of one value.
 ///
@@ -26,7 +27,10 @@ pub(crate) fn parse(text: &str) -> Result<Vec<CutOff>, String> {
     for entry in entries.split(';').map(str::trim) {
         match parse_entry(entry) {
             Ok(cut_off) if cut_offs.iter().any(|other| collide(other, &cut_off)) => {
-                wrong.push((entry, format!("names {:?} again for the same day and time; keep one", cut_off.name)));
+                wrong.push((
+                    entry,
+                    format!("names {:?} again for the same day and time; keep one", cut_off.name),
+                ));
             }
             Ok(cut_off) => cut_offs.push(cut_off),
             Err(message) => wrong.push((entry, message)),
@@ -107,12 +111,15 @@ fn tighten(entry: &str) -> String {
 fn parse_time(word: &str) -> Result<(u32, f64), String> {
     let Some((clock, window)) = word.split_once('+') else {
         return Err(match parse_clock(word) {
-            Ok(_) => format!("has no window; write {word}+45m when orders in by {word} are to be done 45 minutes later"),
+            Ok(_) => format!(
+                "has no window; write {word}+45m when orders in by {word} are to be done 45 minutes later"
+            ),
             Err(_) => format!("does not end in time+window; {RIGHT}"),
         });
     };
     let at = parse_clock(clock)?;
-    let within = duration::parse(window).map_err(|message| format!("has the window {:?}, which {message}", shortened(window)))?;
+    let within = duration::parse(window)
+        .map_err(|message| format!("has the window {:?}, which {message}", shortened(window)))?;
     if within <= 0.0 {
         return Err("has a window of 0; write the time from the cut-off to the dispatch, like 45m".to_owned());
     }
@@ -123,7 +130,12 @@ fn parse_time(word: &str) -> Result<(u32, f64), String> {
 }
 
 fn parse_clock(clock: &str) -> Result<u32, String> {
-    let wrong = || format!("has {:?} in it, which is not a time of day; write it like 14:00, from 00:00 to 23:59", shortened(clock));
+    let wrong = || {
+        format!(
+            "has {:?} in it, which is not a time of day; write it like 14:00, from 00:00 to 23:59",
+            shortened(clock)
+        )
+    };
     let (hours, minutes) = clock.split_once(':').ok_or_else(wrong)?;
     let part = |text: &str, most: u32| {
         let digits = (1..=2).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
@@ -154,7 +166,8 @@ fn parse_days(word: &str) -> Result<[bool; 7], String> {
 }
 
 fn parse_day(word: &str) -> Result<usize, String> {
-    let found = (0..7).find(|day| word.eq_ignore_ascii_case(DAYS[*day]) || word.eq_ignore_ascii_case(FULL_DAYS[*day]));
+    let found = (0..7)
+        .find(|day| word.eq_ignore_ascii_case(DAYS[*day]) || word.eq_ignore_ascii_case(FULL_DAYS[*day]));
     found.ok_or_else(|| {
         format!(
             "has {:?} in it, which is not a day; write Mon, Tue, Wed, Thu, Fri, Sat, Sun, a range like Mon-Fri, a list like Mon,Wed, or daily",
@@ -204,14 +217,24 @@ mod tests {
     #[test]
     fn takes_names_with_blanks_and_a_carrier_that_comes_twice_a_day() {
         let parsed = parse("DHL Express daily 9:30 + 1h; DPD Mon 10:00+45m; DPD Mon 14:00+45m;").unwrap();
-        assert_eq!(parsed.iter().map(|cut_off| cut_off.name.as_str()).collect::<Vec<_>>(), ["DHL Express", "DPD", "DPD"]);
+        assert_eq!(
+            parsed.iter().map(|cut_off| cut_off.name.as_str()).collect::<Vec<_>>(),
+            ["DHL Express", "DPD", "DPD"]
+        );
         assert_eq!(parse(&format(&parsed)).unwrap(), parsed);
     }
 
     #[test]
     fn says_everything_that_is_wrong() {
-        let message = parse("DPD 14:00+45m; PPL Mon-Fry 25:00+45m; UPS Mon 12:00; GLS Mon 12:00+0m").unwrap_err();
-        for part in ["has no days", "\"PPL Mon-Fry 25:00+45m\" has \"Fry\" in it, which is not a day", "has \"25:00\" in it", "has no window", "window of 0"] {
+        let message =
+            parse("DPD 14:00+45m; PPL Mon-Fry 25:00+45m; UPS Mon 12:00; GLS Mon 12:00+0m").unwrap_err();
+        for part in [
+            "has no days",
+            "\"PPL Mon-Fry 25:00+45m\" has \"Fry\" in it, which is not a day",
+            "has \"25:00\" in it",
+            "has no window",
+            "window of 0",
+        ] {
             assert!(message.contains(part), "{part} in {message}");
         }
     }

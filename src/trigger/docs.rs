@@ -16,7 +16,7 @@ value in quotes, as KEDA wants it:
 triggers:
   - type: external-push
     metadata:
-      scalerAddress: peakscaler.peakscaler:8080
+      scalerAddress: peakscaler.peakscaler:9443
       queueURL: https://sqs.eu-central-1.amazonaws.com/123456789012/orders
       targetWait: 5m
       maxReplicas: \"200\"

@@ -305,7 +305,11 @@ mod tests {
     #[test]
     fn names_are_unique() {
         for (position, definition) in KEYS.iter().enumerate() {
-            assert!(KEYS[position + 1..].iter().all(|other| other.name != definition.name), "{}", definition.name);
+            assert!(
+                KEYS[position + 1..].iter().all(|other| other.name != definition.name),
+                "{}",
+                definition.name
+            );
             assert!(!KEDA_KEYS.contains(&definition.name), "{}", definition.name);
         }
     }

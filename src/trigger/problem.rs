@@ -51,7 +51,10 @@ pub(crate) fn list_wrong(value: &str, wrong: Vec<(&str, String)>) -> String {
         Ok([(entry, message)]) if entry.trim() == value.trim() => message,
         Ok([(entry, message)]) => format!("is wrong: {:?} {message}", shortened(entry)),
         Err(wrong) => {
-            let each: Vec<String> = wrong.into_iter().map(|(entry, message)| format!("{:?} {message}", shortened(entry))).collect();
+            let each: Vec<String> = wrong
+                .into_iter()
+                .map(|(entry, message)| format!("{:?} {message}", shortened(entry)))
+                .collect();
             format!("is wrong: {}", each.join(", and "))
         }
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::keys::{self, Fallback, FROM_ENV, KeyDefinition};
+use super::keys::{self, FROM_ENV, Fallback, KeyDefinition};
 use super::problem::Problem;
 use super::values::Value;
 use super::{Origin, values};
@@ -79,7 +79,8 @@ impl Reading {
 
     fn check_variable(&mut self, written: &str, text: &str) -> State {
         let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte);
-        let sound = text.bytes().next().is_some_and(|first| !first.is_ascii_digit()) && text.bytes().all(allowed);
+        let sound =
+            text.bytes().next().is_some_and(|first| !first.is_ascii_digit()) && text.bytes().all(allowed);
         if sound {
             return State::Unresolved;
         }
@@ -210,6 +211,12 @@ fn is_address(kind: values::Kind) -> bool {
     use values::Kind;
     matches!(
         kind,
-        Kind::QueueUrls | Kind::ServerUrl | Kind::Region | Kind::RoleArn | Kind::Query | Kind::Tenant | Kind::ObjectName
+        Kind::QueueUrls
+            | Kind::ServerUrl
+            | Kind::Region
+            | Kind::RoleArn
+            | Kind::Query
+            | Kind::Tenant
+            | Kind::ObjectName
     )
 }

@@ -63,7 +63,8 @@ pub enum LoadError {
 /// # Errors
 /// When the file cannot be read, is not YAML, has no trigger of ours, or one that is wrong.
 pub fn load_trigger(path: &Path) -> Result<Trigger, LoadError> {
-    let text = std::fs::read_to_string(path).map_err(|source| LoadError::Read { path: path.to_owned(), source })?;
+    let text =
+        std::fs::read_to_string(path).map_err(|source| LoadError::Read { path: path.to_owned(), source })?;
     trigger_of_text(&text, path)
 }
 
@@ -91,7 +92,10 @@ pub fn trigger_of_text(text: &str, path: &Path) -> Result<Trigger, LoadError> {
 
 /// Reads a metadata node; values that are not scalars count as empty.
 pub(super) fn read(metadata: &Node) -> Parsed {
-    parse(metadata.pairs().iter().map(|(key, value)| (key.text.as_str(), value.text().unwrap_or_default())), Origin::File)
+    parse(
+        metadata.pairs().iter().map(|(key, value)| (key.text.as_str(), value.text().unwrap_or_default())),
+        Origin::File,
+    )
 }
 
 /// A document of a file, as far as it concerns us.
@@ -128,7 +132,10 @@ pub(super) fn triggers(object: &Node) -> &[Node] {
 pub(super) fn is_ours(trigger: &Node) -> bool {
     let external = matches!(trigger.get("type").and_then(Node::text), Some("external" | "external-push"));
     let Some(metadata) = trigger.get("metadata") else { return false };
-    let named = metadata.get("scalerAddress").and_then(Node::text).is_some_and(|address| address.contains("peakscaler"));
+    let named = metadata
+        .get("scalerAddress")
+        .and_then(Node::text)
+        .is_some_and(|address| address.contains("peakscaler"));
     external && (named || has_our_keys(metadata))
 }
 
@@ -143,9 +150,10 @@ fn has_our_keys(metadata: &Node) -> bool {
 
 fn first_metadata(document: &Node) -> Option<&Node> {
     documents_in(document).into_iter().find_map(|document| match document {
-        Document::ScaledObject(object) => {
-            triggers(object).iter().find(|trigger| is_ours(trigger)).and_then(|trigger| trigger.get("metadata"))
-        }
+        Document::ScaledObject(object) => triggers(object)
+            .iter()
+            .find(|trigger| is_ours(trigger))
+            .and_then(|trigger| trigger.get("metadata")),
         Document::ScaledJob(_) => None,
         Document::BareMetadata(metadata) => Some(metadata),
     })
@@ -180,8 +188,14 @@ mod tests {
         for (text, part) in [
             ("kind: Deployment\nmetadata: {name: x}\n", "so.yaml: has no trigger"),
             ("a: [\n", "so.yaml:1: is not YAML"),
-            ("metadata:\n  targetWait: 5 minutes\n", "so.yaml:2: targetWait: \"5 minutes\" is not a duration"),
-            ("metadata:\n  targetWaitFromEnv: WAIT\n  queueURLFromEnv: Q\n  awsRegion: eu-west-1", "targetWaitFromEnv: names a variable"),
+            (
+                "metadata:\n  targetWait: 5 minutes\n",
+                "so.yaml:2: targetWait: \"5 minutes\" is not a duration",
+            ),
+            (
+                "metadata:\n  targetWaitFromEnv: WAIT\n  queueURLFromEnv: Q\n  awsRegion: eu-west-1",
+                "targetWaitFromEnv: names a variable",
+            ),
         ] {
             let message = load(text).unwrap_err();
             assert!(message.contains(part), "{message}");

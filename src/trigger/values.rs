@@ -92,7 +92,9 @@ impl Kind {
                 format!("seconds or a duration, {} to {}", duration::format(least), duration::format(most))
             }
             Self::Whole { least, most } => format!("whole number, {least} to {most}"),
-            Self::Number { zero, unit } => format!("{unit}, {}", if zero { "0 or more" } else { "more than 0" }),
+            Self::Number { zero, unit } => {
+                format!("{unit}, {}", if zero { "0 or more" } else { "more than 0" })
+            }
             Self::ServiceRate => "learned, or orders a minute and replica".to_owned(),
             Self::CutOffs => "carrier, days and time+window, with ; between them".to_owned(),
             Self::TimeZone => "IANA time zone".to_owned(),
@@ -210,7 +212,9 @@ fn parse_time_zone(text: &str) -> Result<String, String> {
     let names: Vec<String> = database.available().map(|name| name.as_str().to_owned()).collect();
     let close = nearest(text, names.iter().map(String::as_str));
     // A bare city is what most people try first.
-    let city = || names.iter().find(|name| name.rsplit('/').next().is_some_and(|city| city.eq_ignore_ascii_case(text)));
+    let city = || {
+        names.iter().find(|name| name.rsplit('/').next().is_some_and(|city| city.eq_ignore_ascii_case(text)))
+    };
     match close.map(str::to_owned).or_else(|| city().cloned()) {
         Some(name) => Err(format!("is not an IANA time zone; did you mean {name}?")),
         None => Err("is not an IANA time zone; write it like Europe/Prague or UTC".to_owned()),
@@ -243,7 +247,9 @@ fn parse_query(text: &str) -> Result<String, String> {
         return Err(format!("is {} bytes long; the most is {LONGEST_QUERY}", text.len()));
     }
     if text.contains("$__") || text.contains("{{") {
-        return Err("has a variable of Grafana or Helm in it; write a window like [2m] in its place".to_owned());
+        return Err(
+            "has a variable of Grafana or Helm in it; write a window like [2m] in its place".to_owned()
+        );
     }
     let mut open = Vec::new();
     let mut quote = None;
@@ -266,7 +272,9 @@ fn parse_query(text: &str) -> Result<String, String> {
     }
     match (quote, open.pop()) {
         (Some(mark), _) => Err(format!("has a {mark} that is never closed; mend the query's quotes")),
-        (None, Some(bracket)) => Err(format!("has a {bracket} that is never closed; mend the query's brackets")),
+        (None, Some(bracket)) => {
+            Err(format!("has a {bracket} that is never closed; mend the query's brackets"))
+        }
         (None, None) => Ok(text.to_owned()),
     }
 }
@@ -276,12 +284,14 @@ fn parse_tenant(text: &str) -> Result<String, String> {
     if text.len() <= 150 && text.bytes().all(allowed) {
         return Ok(text.to_owned());
     }
-    Err("is not a tenant id; write up to 150 letters, digits and !-_.*'(), several with | between them".to_owned())
+    Err("is not a tenant id; write up to 150 letters, digits and !-_.*'(), several with | between them"
+        .to_owned())
 }
 
 fn parse_object_name(text: &str) -> Result<String, String> {
     let edge = |byte: Option<u8>| byte.is_some_and(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
-    let middle = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-' || byte == b'.';
+    let middle =
+        |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-' || byte == b'.';
     let sound = text.len() <= 253
         && edge(text.bytes().next())
         && edge(text.bytes().last())

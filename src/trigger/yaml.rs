@@ -162,8 +162,9 @@ impl Builder {
         let place = Place { line: span.start.line(), column: span.start.col() + 1 };
         match event {
             Event::Scalar(text, style, anchor, tag) => {
-                let is_string =
-                    style != ScalarStyle::Plain || tag.is_some_and(|tag| tag.suffix() == "str") || plain_is_string(&text);
+                let is_string = style != ScalarStyle::Plain
+                    || tag.is_some_and(|tag| tag.suffix() == "str")
+                    || plain_is_string(&text);
                 let data = Data::Scalar { text: text.into_owned(), is_string };
                 self.put(Node { place, data }, anchor)
             }
@@ -179,7 +180,10 @@ impl Builder {
             Event::SequenceEnd | Event::MappingEnd => self.close(),
             Event::Alias(anchor) => {
                 let Some(node) = self.anchors.get(&anchor) else {
-                    return Err(YamlError { place, message: "is an alias of something that is not complete".to_owned() });
+                    return Err(YamlError {
+                        place,
+                        message: "is an alias of something that is not complete".to_owned(),
+                    });
                 };
                 // The place of use is what a reader looks for.
                 let node = Node { place, data: node.data.clone() };
@@ -210,7 +214,10 @@ impl Builder {
     fn put(&mut self, node: Node, anchor: usize) -> Result<(), YamlError> {
         self.nodes += 1;
         if self.nodes > MOST_NODES {
-            return Err(YamlError { place: node.place, message: format!("makes more than {MOST_NODES} nodes of YAML") });
+            return Err(YamlError {
+                place: node.place,
+                message: format!("makes more than {MOST_NODES} nodes of YAML"),
+            });
         }
         if anchor > 0 {
             self.anchors.insert(anchor, node.clone());
@@ -224,7 +231,10 @@ impl Builder {
                     return Ok(());
                 }
                 let Some(text) = node.text().map(str::to_owned) else {
-                    return Err(YamlError { place: node.place, message: "is a key that is not a text".to_owned() });
+                    return Err(YamlError {
+                        place: node.place,
+                        message: "is a key that is not a text".to_owned(),
+                    });
                 };
                 if !seen.insert(text.clone()) && text != "<<" {
                     let message = format!("{text}: is written twice in one mapping; keep one");
@@ -261,7 +271,9 @@ fn plain_is_string(text: &str) -> bool {
         return false;
     }
     let base = |prefix: &str, radix: u32| {
-        unsigned.strip_prefix(prefix).is_some_and(|digits| !digits.is_empty() && digits.chars().all(|c| c.is_digit(radix)))
+        unsigned
+            .strip_prefix(prefix)
+            .is_some_and(|digits| !digits.is_empty() && digits.chars().all(|c| c.is_digit(radix)))
     };
     let number = unsigned.starts_with(|c: char| c.is_ascii_digit() || c == '.')
         && unsigned.replace('_', "").parse::<f64>().is_ok();
@@ -285,11 +297,24 @@ mod tests {
     #[test]
     fn tells_strings_from_the_rest() {
         for (text, is_string) in [
-            ("5m", true), ("5", false), ("'5'", true), ("1e3", false), ("0x1F", false), ("true", false), ("on", false),
-            ("14:00", true), ("1.2.3", true), ("!!str 5", true), ("nan", true), ("infinity", true), ("-5", false),
+            ("5m", true),
+            ("5", false),
+            ("'5'", true),
+            ("1e3", false),
+            ("0x1F", false),
+            ("true", false),
+            ("on", false),
+            ("14:00", true),
+            ("1.2.3", true),
+            ("!!str 5", true),
+            ("nan", true),
+            ("infinity", true),
+            ("-5", false),
         ] {
             let (documents, _) = parse(&format!("key: {text}"));
-            let Data::Scalar { is_string: found, .. } = documents[0].get("key").unwrap().data else { panic!("{text}") };
+            let Data::Scalar { is_string: found, .. } = documents[0].get("key").unwrap().data else {
+                panic!("{text}")
+            };
             assert_eq!(found, is_string, "{text}");
         }
     }
@@ -317,7 +342,16 @@ mod tests {
         let mut text = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
         for level in 1..12 {
             let before = format!("*a{}, ", level - 1).repeat(10);
-            text += &["a", &level.to_string(), ": &a", &level.to_string(), " [", before.trim_end_matches(", "), "]\n"].concat();
+            text += &[
+                "a",
+                &level.to_string(),
+                ": &a",
+                &level.to_string(),
+                " [",
+                before.trim_end_matches(", "),
+                "]\n",
+            ]
+            .concat();
         }
         assert!(parse(&text).1.unwrap().message.contains("nodes"));
     }

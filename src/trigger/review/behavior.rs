@@ -54,7 +54,9 @@ impl<'a> Side<'a> {
 fn review_tolerance(side: &Side<'_>, findings: &mut Findings) {
     let key = side.key("tolerance");
     let message = match side.get("tolerance") {
-        None => format!("{key}: is missing, so the HPA ignores a change of up to 10 %: 100 workers stay 100 when 109 are wanted; write \"0\""),
+        None => format!(
+            "{key}: is missing, so the HPA ignores a change of up to 10 %: 100 workers stay 100 when 109 are wanted; write \"0\""
+        ),
         Some(node) if is_zero(node.text().unwrap_or_default()) => return,
         Some(node) => {
             let text = node.text().unwrap_or_default();
@@ -96,10 +98,18 @@ fn review_selection(side: &Side<'_>, findings: &mut Findings) {
     let place = side.place("selectPolicy");
     match (side.get("selectPolicy").and_then(Node::text), side.is_up()) {
         (None | Some("Max"), _) => {}
-        (Some("Disabled"), true) => findings.error(place, format!("{key}: \"Disabled\" means that workers are never added; write Max")),
-        (Some("Disabled"), false) => findings.warning(place, format!("{key}: \"Disabled\" means that workers are never taken away; write Max")),
-        (Some("Min"), _) => findings.warning(place, format!("{key}: \"Min\" takes the narrowest policy; write Max")),
-        (Some(other), _) => findings.error(place, format!("{key}: {other:?} is not one of Max, Min, Disabled; write Max")),
+        (Some("Disabled"), true) => findings
+            .error(place, format!("{key}: \"Disabled\" means that workers are never added; write Max")),
+        (Some("Disabled"), false) => findings.warning(
+            place,
+            format!("{key}: \"Disabled\" means that workers are never taken away; write Max"),
+        ),
+        (Some("Min"), _) => {
+            findings.warning(place, format!("{key}: \"Min\" takes the narrowest policy; write Max"));
+        }
+        (Some(other), _) => {
+            findings.error(place, format!("{key}: {other:?} is not one of Max, Min, Disabled; write Max"));
+        }
     }
 }
 
@@ -114,10 +124,13 @@ fn review_up_policies(side: &Side<'_>, subject: &Subject<'_>, findings: &mut Fin
         }
     };
     let key = side.key("policies");
-    let right = format!("write Pods {most} and Percent {WIDE_PERCENT}, each with periodSeconds {SYNC_SECONDS}");
+    let right =
+        format!("write Pods {most} and Percent {WIDE_PERCENT}, each with periodSeconds {SYNC_SECONDS}");
     match side.get("policies").map(Node::items) {
         None => {
-            let message = format!("{key}: is missing, so the HPA adds at most 4 workers or 100 % each {SYNC_SECONDS} s, and a peak is reached late; {right}");
+            let message = format!(
+                "{key}: is missing, so the HPA adds at most 4 workers or 100 % each {SYNC_SECONDS} s, and a peak is reached late; {right}"
+            );
             findings.warning(side.place("policies"), message);
         }
         Some(policies) => {
@@ -141,7 +154,9 @@ fn review_down_policies(side: &Side<'_>, findings: &mut Findings) {
             && period(policy) <= SYNC_SECONDS
     };
     if !policies.iter().any(wide) {
-        let message = format!("{key}: workers go more slowly than planned; write Percent 100 with periodSeconds {SYNC_SECONDS}");
+        let message = format!(
+            "{key}: workers go more slowly than planned; write Percent 100 with periodSeconds {SYNC_SECONDS}"
+        );
         findings.warning(side.place("policies"), message);
     }
 }
@@ -152,7 +167,9 @@ fn review_each(policies: &[Node], key: &str, findings: &mut Findings) {
             && policy.get("value").and_then(Node::integer).is_some_and(|value| value > 0)
             && (1..=1800).contains(&period(policy));
         if !sound {
-            let message = format!("{key}: an entry needs type (Pods or Percent), value (above 0) and periodSeconds (1 to 1800)");
+            let message = format!(
+                "{key}: an entry needs type (Pods or Percent), value (above 0) and periodSeconds (1 to 1800)"
+            );
             findings.error(policy.place, message);
         }
     }

@@ -19,8 +19,11 @@ pub(super) fn review(subject: &Subject<'_>, findings: &mut Findings) {
     review_threshold(subject, fallback, findings);
     let behavior = fallback.get("behavior").and_then(Node::text).unwrap_or("static");
     if !BEHAVIORS.contains(&behavior) {
-        let hint = nearest(behavior, BEHAVIORS.into_iter()).map(|word| format!("; did you mean {word}?")).unwrap_or_default();
-        let message = format!("spec.fallback.behavior: {behavior:?} is not one of {}{hint}", BEHAVIORS.join(", "));
+        let hint = nearest(behavior, BEHAVIORS.into_iter())
+            .map(|word| format!("; did you mean {word}?"))
+            .unwrap_or_default();
+        let message =
+            format!("spec.fallback.behavior: {behavior:?} is not one of {}{hint}", BEHAVIORS.join(", "));
         findings.error(subject.place(&["spec", "fallback", "behavior"]), message);
     }
     review_replicas(subject, fallback, behavior, findings);
@@ -34,11 +37,14 @@ fn review_threshold(subject: &Subject<'_>, fallback: &Node, findings: &mut Findi
             findings.warning(place, "spec.fallback.failureThreshold: 0 falls back at the first failure, even of one call; write 3");
         }
         Some(Some(count)) if count > MANY_FAILURES => {
-            let message = format!("spec.fallback.failureThreshold: {count} failures are many minutes without a decision; write 3");
+            let message = format!(
+                "spec.fallback.failureThreshold: {count} failures are many minutes without a decision; write 3"
+            );
             findings.warning(place, message);
         }
         Some(Some(count)) if count > 0 => {}
-        Some(_) => findings.error(place, "spec.fallback.failureThreshold: is not a whole number of 0 or more; write 3"),
+        Some(_) => findings
+            .error(place, "spec.fallback.failureThreshold: is not a whole number of 0 or more; write 3"),
         None => findings.error(place, "spec.fallback.failureThreshold: is missing; write 3"),
     }
 }
@@ -52,16 +58,24 @@ fn review_replicas(subject: &Subject<'_>, fallback: &Node, behavior: &str, findi
             findings.error(place, message);
         }
         Some(Some(count)) if count > most => {
-            findings.warning(place, format!("spec.fallback.replicas: {count} is above maxReplicaCount {most}, where the HPA stops"));
+            findings.warning(
+                place,
+                format!(
+                    "spec.fallback.replicas: {count} is above maxReplicaCount {most}, where the HPA stops"
+                ),
+            );
         }
         Some(Some(count)) if count >= 0 => {}
         Some(_) => findings.error(place, "spec.fallback.replicas: is not a whole number of 0 or more"),
-        None => findings.error(place, "spec.fallback.replicas: is missing; write what an ordinary hour needs"),
+        None => {
+            findings.error(place, "spec.fallback.replicas: is missing; write what an ordinary hour needs");
+        }
     }
 }
 
 fn review_modifiers(subject: &Subject<'_>, behavior: &str, findings: &mut Findings) {
-    let formula = subject.object.path(&MODIFIERS).and_then(|modifiers| modifiers.get("formula")).and_then(Node::text);
+    let formula =
+        subject.object.path(&MODIFIERS).and_then(|modifiers| modifiers.get("formula")).and_then(Node::text);
     match formula {
         None if behavior == "scalingModifiers" => {
             let message = "spec.fallback.behavior: \"scalingModifiers\" needs spec.advanced.scalingModifiers.formula, like peak ?? (sqs / 5)";

@@ -8,8 +8,21 @@ use crate::trigger::yaml::{Node, Place};
 pub(super) const MODIFIERS: [&str; 3] = ["spec", "advanced", "scalingModifiers"];
 
 /// Words of the formula language itself.
-const WORDS: [&str; 13] =
-    ["true", "false", "nil", "and", "or", "not", "in", "let", "if", "else", "matches", "contains", "startsWith"];
+const WORDS: [&str; 13] = [
+    "true",
+    "false",
+    "nil",
+    "and",
+    "or",
+    "not",
+    "in",
+    "let",
+    "if",
+    "else",
+    "matches",
+    "contains",
+    "startsWith",
+];
 
 pub(super) fn review(subject: &Subject<'_>, findings: &mut Findings) {
     let Some(modifiers) = subject.object.path(&MODIFIERS) else { return };
@@ -17,17 +30,24 @@ pub(super) fn review(subject: &Subject<'_>, findings: &mut Findings) {
     let place = |key: &str| subject.place(&[spec, advanced, scaling, key]);
     let metric_type = modifiers.get("metricType").and_then(Node::text);
     if let Some(other) = metric_type.filter(|metric_type| *metric_type != "AverageValue") {
-        let message = format!("spec.advanced.scalingModifiers.metricType: {other:?} multiplies by the ready pods; write AverageValue");
+        let message = format!(
+            "spec.advanced.scalingModifiers.metricType: {other:?} multiplies by the ready pods; write AverageValue"
+        );
         findings.error(place("metricType"), message);
     }
     let Some(formula) = modifiers.get("formula").and_then(Node::text) else {
-        findings.error(place("formula"), "spec.advanced.scalingModifiers.formula: is missing; write it like peak ?? (sqs / 5)");
+        findings.error(
+            place("formula"),
+            "spec.advanced.scalingModifiers.formula: is missing; write it like peak ?? (sqs / 5)",
+        );
         return;
     };
     review_target(modifiers, place("target"), findings);
     review_names(subject, formula, place("formula"), findings);
     if mixes_coalescing(formula) {
-        let message = format!("spec.advanced.scalingModifiers.formula: {formula:?} mixes ?? with another operator, which KEDA refuses; put brackets around one, like peak ?? (sqs / 5)");
+        let message = format!(
+            "spec.advanced.scalingModifiers.formula: {formula:?} mixes ?? with another operator, which KEDA refuses; put brackets around one, like peak ?? (sqs / 5)"
+        );
         findings.error(place("formula"), message);
     }
 }
@@ -40,24 +60,42 @@ fn review_target(modifiers: &Node, place: Place, findings: &mut Findings) {
     };
     let text = target.text().unwrap_or_default();
     if target.integer().is_some() {
-        findings.error(place, format!("{key}: {text} is not a string, and Kubernetes refuses it; write \"{text}\" in quotes"));
+        findings.error(
+            place,
+            format!("{key}: {text} is not a string, and Kubernetes refuses it; write \"{text}\" in quotes"),
+        );
     }
     match text.parse::<i64>() {
         Ok(1) => {}
         Ok(number) if number > 0 => {
-            findings.warning(place, format!("{key}: {text:?} divides the formula by {number}, though it gives workers; write \"1\""));
+            findings.warning(
+                place,
+                format!(
+                    "{key}: {text:?} divides the formula by {number}, though it gives workers; write \"1\""
+                ),
+            );
         }
-        _ => findings.error(place, format!("{key}: {text:?} is not a whole number above 0, so KEDA's fallback does not work; write \"1\"")),
+        _ => findings.error(
+            place,
+            format!(
+                "{key}: {text:?} is not a whole number above 0, so KEDA's fallback does not work; write \"1\""
+            ),
+        ),
     }
 }
 
 fn review_names(subject: &Subject<'_>, formula: &str, place: Place, findings: &mut Findings) {
-    let names: Vec<&str> = subject.triggers.iter().filter_map(|trigger| trigger.get("name")?.text()).collect();
+    let names: Vec<&str> =
+        subject.triggers.iter().filter_map(|trigger| trigger.get("name")?.text()).collect();
     let tokens = tokens(formula);
     let used = variables(&tokens);
     for variable in used.iter().filter(|variable| !names.contains(*variable)) {
-        let hint = nearest(variable, names.iter().copied()).map(|name| format!("; did you mean {name}?")).unwrap_or_default();
-        let message = format!("spec.advanced.scalingModifiers.formula: {variable:?} is not the name of a trigger{hint}");
+        let hint = nearest(variable, names.iter().copied())
+            .map(|name| format!("; did you mean {name}?"))
+            .unwrap_or_default();
+        let message = format!(
+            "spec.advanced.scalingModifiers.formula: {variable:?} is not the name of a trigger{hint}"
+        );
         findings.error(place, message);
     }
     for ours in &subject.ours {
@@ -67,11 +105,15 @@ fn review_names(subject: &Subject<'_>, formula: &str, place: Place, findings: &m
                 findings.error(ours.node.place, message);
             }
             (Some(name), false) if !used.contains(&name) => {
-                let message = format!("spec.advanced.scalingModifiers.formula: does not use {name}, so peakscaler's number has no effect");
+                let message = format!(
+                    "spec.advanced.scalingModifiers.formula: does not use {name}, so peakscaler's number has no effect"
+                );
                 findings.warning(place, message);
             }
             (Some(name), true) if used.contains(&name) => {
-                let message = format!("spec.advanced.scalingModifiers.formula: uses {name}, which is 0 in mode advise; leave it out of the formula");
+                let message = format!(
+                    "spec.advanced.scalingModifiers.formula: uses {name}, which is 0 in mode advise; leave it out of the formula"
+                );
                 findings.error(place, message);
             }
             _ => {}
@@ -134,7 +176,8 @@ fn variables<'a>(tokens: &[Token<'a>]) -> Vec<&'a str> {
         if before == Some(&Token::Word("let")) {
             declared.push(*word);
         }
-        let known = WORDS.contains(word) || declared.contains(word) || word.starts_with('$') || found.contains(word);
+        let known =
+            WORDS.contains(word) || declared.contains(word) || word.starts_with('$') || found.contains(word);
         if !known && !is_call && !is_field {
             found.push(*word);
         }

@@ -68,7 +68,12 @@ pub fn review(text: &str) -> Vec<Finding> {
         None => {}
     }
     findings.list.sort_by(|one, other| {
-        (one.line, one.column, one.severity, &one.message).cmp(&(other.line, other.column, other.severity, &other.message))
+        (one.line, one.column, one.severity, &one.message).cmp(&(
+            other.line,
+            other.column,
+            other.severity,
+            &other.message,
+        ))
     });
     findings.list
 }
@@ -118,7 +123,9 @@ impl Ours<'_> {
     fn advises(&self) -> bool {
         match &self.parsed.trigger {
             Some(trigger) => trigger.mode == Mode::Advise,
-            None => self.metadata.get("mode").and_then(Node::text).is_some_and(|mode| mode.trim() == "advise"),
+            None => {
+                self.metadata.get("mode").and_then(Node::text).is_some_and(|mode| mode.trim() == "advise")
+            }
         }
     }
 
@@ -168,7 +175,8 @@ fn review_scaled_object(object: &Node, findings: &mut Findings) -> usize {
 
 fn review_scaled_job(job: &Node, findings: &mut Findings) -> usize {
     findings.object = object_name(job);
-    let ours: Vec<&Node> = scaled_object::triggers(job).iter().filter(|trigger| scaled_object::is_ours(trigger)).collect();
+    let ours: Vec<&Node> =
+        scaled_object::triggers(job).iter().filter(|trigger| scaled_object::is_ours(trigger)).collect();
     for trigger in &ours {
         let message = "kind: ScaledJob starts a job for each order, but peakscaler answers a number of workers; write a ScaledObject";
         findings.error(trigger.place, message);

@@ -25,7 +25,10 @@ pub(super) fn review(subject: &Subject<'_>, findings: &mut Findings) {
 fn review_count(subject: &Subject<'_>, key: &str, least: i64, findings: &mut Findings) {
     let Some(node) = subject.object.path(&["spec", key]) else { return };
     if node.integer().is_none_or(|count| count < least) {
-        let message = format!("spec.{key}: {:?} is not a whole number of {least} or more", node.text().unwrap_or_default());
+        let message = format!(
+            "spec.{key}: {:?} is not a whole number of {least} or more",
+            node.text().unwrap_or_default()
+        );
         findings.error(node.place, message);
     }
 }
@@ -41,10 +44,14 @@ fn review_most(ours: &Ours<'_>, subject: &Subject<'_>, most: i64, findings: &mut
         return;
     }
     if ours.metadata.get("maxReplicas").is_some() {
-        let message = format!("maxReplicas: {wanted} is above {limit}: the HPA stops there while the plan counts on more; write the same number in both");
+        let message = format!(
+            "maxReplicas: {wanted} is above {limit}: the HPA stops there while the plan counts on more; write the same number in both"
+        );
         findings.error(place, message);
     } else {
-        let message = format!("maxReplicas: is not set, so {wanted}, above {limit}; write \"{most}\", or the plan counts on workers that never come");
+        let message = format!(
+            "maxReplicas: is not set, so {wanted}, above {limit}; write \"{most}\", or the plan counts on workers that never come"
+        );
         findings.warning(place, message);
     }
 }
@@ -52,10 +59,14 @@ fn review_most(ours: &Ours<'_>, subject: &Subject<'_>, most: i64, findings: &mut
 fn review_least(ours: &Ours<'_>, subject: &Subject<'_>, least: i64, findings: &mut Findings) {
     let Some(wanted) = ours.parsed.min_replicas.map(i64::from) else { return };
     if wanted < least {
-        let message = format!("minReplicas: is {wanted}, but spec.minReplicaCount keeps {least}; write \"{least}\", so that plan and explanation reckon with them");
+        let message = format!(
+            "minReplicas: is {wanted}, but spec.minReplicaCount keeps {least}; write \"{least}\", so that plan and explanation reckon with them"
+        );
         findings.warning(place_of_key(ours.metadata, "minReplicas"), message);
     } else if wanted > least {
-        let message = format!("spec.minReplicaCount: is {least}, below minReplicas {wanted}; write {wanted}, so that these workers stay when peakscaler does not answer");
+        let message = format!(
+            "spec.minReplicaCount: is {least}, below minReplicas {wanted}; write {wanted}, so that these workers stay when peakscaler does not answer"
+        );
         findings.warning(subject.place(&["spec", "minReplicaCount"]), message);
     }
 }

@@ -36,11 +36,15 @@ fn review_strings(metadata: &Node, findings: &mut Findings) {
         match &value.data {
             Data::Scalar { is_string: true, .. } => {}
             Data::Scalar { text, is_string: false } => {
-                let message = format!("{}: {text} is not a string, and Kubernetes refuses it; write \"{text}\" in quotes", key.text);
+                let message = format!(
+                    "{}: {text} is not a string, and Kubernetes refuses it; write \"{text}\" in quotes",
+                    key.text
+                );
                 findings.error(value.place, message);
             }
             Data::Sequence(_) | Data::Mapping(_) => {
-                let message = format!("{}: is a list or a map, and Kubernetes refuses it; write one string", key.text);
+                let message =
+                    format!("{}: is a list or a map, and Kubernetes refuses it; write one string", key.text);
                 findings.error(value.place, message);
             }
         }
@@ -50,7 +54,7 @@ fn review_strings(metadata: &Node, findings: &mut Findings) {
 fn review_address(metadata: &Node, findings: &mut Findings) {
     let Some(address) = metadata.get("scalerAddress") else {
         let place = metadata.place;
-        findings.error(place, "scalerAddress: is missing; write the host and port of peakscaler, like peakscaler.peakscaler:8080");
+        findings.error(place, "scalerAddress: is missing; write the host and port of peakscaler, like peakscaler.peakscaler:9443");
         return;
     };
     let text = address.text().unwrap_or_default();
@@ -62,7 +66,10 @@ fn review_address(metadata: &Node, findings: &mut Findings) {
     } else {
         return;
     };
-    findings.error(address.place, format!("scalerAddress: {text:?} {wrong}; write host:port, like peakscaler.peakscaler:8080"));
+    findings.error(
+        address.place,
+        format!("scalerAddress: {text:?} {wrong}; write host:port, like peakscaler.peakscaler:9443"),
+    );
 }
 
 fn review_metric_type(trigger: &Node, findings: &mut Findings) {
@@ -82,7 +89,9 @@ fn review_pace(subject: &Subject<'_>, ours: &Ours<'_>, findings: &mut Findings) 
     let polling = subject.count("pollingInterval").unwrap_or(USUAL_POLLING_SECONDS);
     let cached = ours.node.get("useCachedMetrics").filter(|node| node.text() == Some("true"));
     if let Some(cached) = cached {
-        let message = format!("useCachedMetrics: true lets the HPA see a number that is up to pollingInterval ({polling} s) old; leave it out");
+        let message = format!(
+            "useCachedMetrics: true lets the HPA see a number that is up to pollingInterval ({polling} s) old; leave it out"
+        );
         findings.warning(cached.place, message);
     }
     let kind = ours.node.get("type");
@@ -93,7 +102,9 @@ fn review_pace(subject: &Subject<'_>, ours: &Ours<'_>, findings: &mut Findings) 
         );
         findings.notice(kind.place, message);
     } else if polling > USUAL_POLLING_SECONDS {
-        let message = format!("spec.pollingInterval: {polling} s is slow; {USUAL_POLLING_SECONDS} or less costs nothing, as peakscaler answers from memory");
+        let message = format!(
+            "spec.pollingInterval: {polling} s is slow; {USUAL_POLLING_SECONDS} or less costs nothing, as peakscaler answers from memory"
+        );
         findings.notice(subject.place(&["spec", "pollingInterval"]), message);
     }
 }
