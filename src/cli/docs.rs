@@ -1,0 +1,33 @@
+//! `peakscaler docs`: documents that are generated from the code, on standard output.
+
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use clap::ValueEnum;
+
+use crate::trigger::docs::render_metadata_docs;
+
+/// Arguments of `peakscaler docs`.
+#[derive(Debug, Clone, Copy, clap::Args)]
+pub struct Args {
+    /// Which document.
+    document: Document,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Document {
+    /// The scaler metadata: docs/metadata.md.
+    Metadata,
+}
+
+/// Prints the document.
+///
+/// # Errors
+/// When standard output cannot be written.
+pub fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let text = match args.document {
+        Document::Metadata => render_metadata_docs(),
+    };
+    std::io::stdout().lock().write_all(text.as_bytes())?;
+    Ok(ExitCode::SUCCESS)
+}
