@@ -3,6 +3,7 @@
 //! Data flows one way: observe -> core -> snapshot -> {grpc, capacity, console, telemetry}.
 //! `core` is pure; `engine` is the only place where observing and deciding meet.
 
+pub mod clock;
 pub mod core;
 pub mod observe;
 pub mod replay;
