@@ -50,7 +50,22 @@ struct Context {
 }
 
 impl KubernetesCluster {
-    /// Over a client that is allowed to get, list and watch ScaledObjects, their targets and pods.
+    /// The cluster that the environment names: a kubeconfig, or the pod's service account.
+    ///
+    /// # Errors
+    /// When neither is there or usable.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime.
+    pub async fn connect(clock: Clock) -> Result<Self, kube::Error> {
+        let mut config = kube::Config::infer().await.map_err(kube::Error::InferConfig)?;
+        // The watches begin again by themselves; a retry below them would hide an outage for minutes.
+        config.default_retry = false;
+        Ok(Self::new(Client::try_from(config)?, clock))
+    }
+
+    /// Over a client that is allowed to get, list and watch ScaledObjects, their targets and pods, and that does
+    /// not retry by itself.
     ///
     /// # Panics
     /// Outside of a tokio runtime.

@@ -17,12 +17,19 @@ use crate::core::Replicas;
 
 type Lines = mpsc::UnboundedSender<Result<Bytes, Infallible>>;
 
-/// Objects by the path of their list, and who watches them.
+/// What there is by the path of its list.
 #[derive(Clone, Default)]
 struct ApiServer {
-    objects: Arc<Mutex<HashMap<String, Vec<Value>>>>,
-    watches: Arc<Mutex<HashMap<String, Vec<Lines>>>>,
+    collections: Arc<Mutex<HashMap<String, Collection>>>,
     is_down: Arc<AtomicBool>,
+}
+
+#[derive(Default)]
+struct Collection {
+    objects: Vec<Value>,
+    /// Every event so far: the resource version is their number.
+    events: Vec<Bytes>,
+    watches: Vec<Lines>,
 }
 
 const SCALED_OBJECTS: &str = "/apis/keda.sh/v1alpha1/namespaces/shop/scaledobjects";
@@ -36,27 +43,30 @@ impl ApiServer {
         let router = Router::new().fallback(answer).with_state(self.clone());
         tokio::spawn(async move { axum::serve(listener, router).await });
         let _ = rustls::crypto::ring::default_provider().install_default();
-        Client::try_from(kube::Config::new(uri)).unwrap()
+        let mut config = kube::Config::new(uri);
+        config.default_retry = false;
+        Client::try_from(config).unwrap()
     }
 
     /// Adds or changes an object and tells the watches.
     fn apply(&self, path: &str, object: &Value) {
-        let mut objects = lock(&self.objects);
-        let all = objects.entry(path.to_owned()).or_default();
-        let known = all.iter().position(|one| one["metadata"]["name"] == object["metadata"]["name"]);
+        let mut collections = lock(&self.collections);
+        let collection = collections.entry(path.to_owned()).or_default();
+        let objects = &mut collection.objects;
+        let known = objects.iter().position(|one| one["metadata"]["name"] == object["metadata"]["name"]);
         let kind = if known.is_some() { "MODIFIED" } else { "ADDED" };
-        known.map(|index| all.remove(index));
-        all.push(object.clone());
-        drop(objects);
-        let line = Bytes::from(format!("{}\n", json!({"type": kind, "object": object})));
-        for lines in lock(&self.watches).entry(path.to_owned()).or_default() {
-            let _ = lines.send(Ok(line.clone()));
-        }
+        known.map(|index| objects.remove(index));
+        objects.push(object.clone());
+        let event = Bytes::from(format!("{}\n", json!({"type": kind, "object": object})));
+        collection.events.push(event.clone());
+        collection.watches.retain(|lines| lines.send(Ok(event.clone())).is_ok());
     }
 
     fn set_down(&self, is_down: bool) {
         self.is_down.store(is_down, Ordering::SeqCst);
-        lock(&self.watches).clear();
+        for collection in lock(&self.collections).values_mut() {
+            collection.watches.clear();
+        }
     }
 }
 
@@ -68,14 +78,22 @@ async fn answer(
     if server.is_down.load(Ordering::SeqCst) {
         return (StatusCode::SERVICE_UNAVAILABLE, "down").into_response();
     }
-    let path = uri.path().to_owned();
+    let mut collections = lock(&server.collections);
+    let collection = collections.entry(uri.path().to_owned()).or_default();
     if parameters.get("watch").is_some_and(|watch| watch == "true") {
         let (lines, receiver) = mpsc::unbounded_channel();
-        lock(&server.watches).entry(path).or_default().push(lines);
+        let seen = parameters["resourceVersion"].parse().unwrap();
+        for event in collection.events.iter().skip(seen) {
+            let _ = lines.send(Ok(event.clone()));
+        }
+        collection.watches.push(lines);
         return Body::from_stream(UnboundedReceiverStream::new(receiver)).into_response();
     }
-    let items = lock(&server.objects).get(&path).cloned().unwrap_or_default();
-    let list = json!({"kind": "List", "apiVersion": "v1", "metadata": {"resourceVersion": "1"}, "items": items});
+    let version = collection.events.len().to_string();
+    let list = json!({
+        "kind": "List", "apiVersion": "v1",
+        "metadata": {"resourceVersion": version}, "items": collection.objects,
+    });
     axum::Json(list).into_response()
 }
 
