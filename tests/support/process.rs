@@ -1,0 +1,106 @@
+//! Child processes that end with the test, and waiting with a bound.
+
+use std::io::Read;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
+use std::time::Duration;
+
+/// A child process that is killed when this is dropped.
+pub struct Part {
+    name: &'static str,
+    child: Child,
+}
+
+impl Part {
+    /// Starts `command` without input; what it says goes nowhere but to the end of a failure.
+    pub fn start(name: &'static str, command: &mut Command) -> Self {
+        let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn();
+        let mut child = child.unwrap_or_else(|error| panic!("{name} does not start: {error}"));
+        // A full pipe would stop it; the last words are kept for the message of a failure.
+        let stderr = child.stderr.take();
+        std::thread::spawn(move || {
+            let mut sink = Vec::new();
+            if let Some(mut stderr) = stderr {
+                let _ = stderr.read_to_end(&mut sink);
+            }
+        });
+        Self { name, child }
+    }
+
+    /// Whether it has ended by itself.
+    pub fn has_ended(&mut self) -> bool {
+        self.child.try_wait().ok().flatten().is_some()
+    }
+
+    /// Kills it and waits for its end.
+    pub fn stop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
+    /// Polls `url` until it answers with success.
+    pub async fn ready(&mut self, url: &str) {
+        let client = client();
+        let deadline = tokio::time::sleep(Duration::from_secs(60));
+        tokio::pin!(deadline);
+        loop {
+            assert!(!self.has_ended(), "{} has ended before it was ready", self.name);
+            if let Ok(answer) = client.get(url).send().await
+                && answer.status().is_success()
+            {
+                return;
+            }
+            tokio::select! {
+                () = &mut deadline => panic!("{} is not ready at {url}", self.name),
+                () = tokio::time::sleep(Duration::from_millis(50)) => {}
+            }
+        }
+    }
+}
+
+impl Drop for Part {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+/// An HTTP client for the test's own questions.
+pub fn client() -> reqwest::Client {
+    install_crypto();
+    reqwest::Client::builder()
+        .no_proxy()
+        .timeout(Duration::from_secs(5))
+        .build()
+        .unwrap()
+}
+
+/// The TLS provider that every client needs.
+pub fn install_crypto() {
+    static INSTALLED: OnceLock<()> = OnceLock::new();
+    INSTALLED.get_or_init(|| {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+    });
+}
+
+/// A port of 127.0.0.1 that was free a moment ago.
+pub fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+/// The project's directory.
+pub fn project() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// `.tools/` with all parts installed; installs what is missing, once.
+pub fn tools() -> PathBuf {
+    static INSTALLED: OnceLock<()> = OnceLock::new();
+    INSTALLED.get_or_init(|| {
+        let script = project().join("scripts/test-parts.sh");
+        let status = Command::new(&script).status().unwrap();
+        assert!(status.success(), "{} failed", script.display());
+    });
+    project().join(".tools")
+}
