@@ -18,12 +18,12 @@ use tokio::sync::Notify;
 use super::aws::{Call, ClientLease};
 use super::poll::{Cell, ReadError, Task, lock};
 use super::settle::{Settling, window};
-use crate::clock::{Clock, earlier, seconds_between};
+use crate::clock::{Clock, earlier, later, seconds_between};
 
 /// From one read of a queue to its next: one-minute metrics hold nothing new before.
 pub(super) const PERIOD: Duration = Duration::from_secs(60);
 /// A queue read less than this ago is left out of the common read.
-const NOT_BEFORE_SECONDS: f64 = 57.0;
+const NOT_BEFORE_SECONDS: f64 = 59.5;
 /// Two metrics a queue, 180 minutes at most: 36,000 points, well within one page of 100,800.
 const QUEUES_A_CALL: usize = 100;
 /// Believed minutes kept for workloads that join later: two hours of both metrics.
@@ -167,7 +167,11 @@ async fn read_for_ever(clock: Clock, client: ClientLease, shared: Arc<Shared>) {
         let now = clock.now();
         let mut wait = PERIOD;
         for due in shared.due(now, is_common).chunks(QUEUES_A_CALL) {
-            match read(&client, due, now).await {
+            let answer = read(&client, due, now).await;
+            for series in due {
+                *lock(&series.asked) = Some(clock.now());
+            }
+            match answer {
                 Ok(pages) => {
                     failures = 0;
                     wait = wait.max(PERIOD * pages);
@@ -185,7 +189,8 @@ async fn read_for_ever(clock: Clock, client: ClientLease, shared: Arc<Shared>) {
             }
         }
         if is_common {
-            common_at = crate::clock::later(now, wait);
+            // From the end of the read, so that no two are ever closer than a period.
+            common_at = later(clock.now(), wait);
         }
     }
 }
@@ -199,9 +204,6 @@ fn back_off(failures: u32, random: f64) -> Duration {
 
 /// Reads these queues and returns how many calls that took.
 async fn read(client: &ClientLease, due: &[Arc<Series>], now: Timestamp) -> Result<u32, ReadError> {
-    for series in due {
-        *lock(&series.asked) = Some(now);
-    }
     let (cloudwatch, _permit) = client.cloudwatch().await?;
     // One window for all: the longest that any of them needs.
     let (_, to) = window(now, None);
@@ -301,7 +303,7 @@ mod tests {
         });
         lock(&shared.series).push(Arc::downgrade(&series));
         let due = |seconds: u64, is_common| {
-            let now = crate::clock::later(start, Duration::from_secs(seconds));
+            let now = later(start, Duration::from_secs(seconds));
             let due = shared.due(now, is_common);
             due.iter().for_each(|series| *lock(&series.asked) = Some(now));
             due.len()
@@ -319,7 +321,7 @@ mod tests {
     fn minutes_are_handed_out_once_each() {
         let mut minutes = Minutes::default();
         let minute: Timestamp = "2026-11-27T08:00:00Z".parse().unwrap();
-        let now = crate::clock::later(minute, Duration::from_secs(600));
+        let now = later(minute, Duration::from_secs(600));
         minutes.take_in(Flow::Arrivals, &[(minute, 4.0)], now);
         minutes.take_in(Flow::Completions, &[(minute, 3.0)], now);
         let (first, next) = minutes.since(0);

@@ -17,6 +17,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use jiff::Timestamp;
 use tokio::runtime::Handle;
@@ -68,6 +69,11 @@ impl Default for LiveOptions {
             cluster: None,
         }
     }
+}
+
+/// An identity of fixed keys, for [`LiveOptions::aws_identity`]: embedded queues take any.
+pub fn fixed_identity(access_key: &str, secret_key: &str) -> SharedCredentialsProvider {
+    SharedCredentialsProvider::new(Credentials::new(access_key, secret_key, None, None, "fixed"))
 }
 
 /// Opens real sources.

@@ -7,6 +7,7 @@ mod allow;
 mod budget;
 mod cloudwatch;
 mod prometheus;
+mod role;
 mod sqs;
 
 use std::time::Duration;

@@ -11,7 +11,6 @@ use peakscaler::observe::{AllowList, LiveOptions, LiveSources};
 use peakscaler::trigger::{ThroughputSource, Trigger};
 use serde_json::json;
 
-use crate::support::process::tools;
 use crate::support::prometheus::{Exporter, Prometheus};
 use crate::support::recorder::{Recorder, json};
 use crate::{Observer, counters, error_of, options, prometheus_trigger};
@@ -38,7 +37,6 @@ fn follow(known: &mut Vec<Interval>, news: &[Interval]) {
 
 #[tokio::test]
 async fn rates_become_counts_without_a_gap_over_an_outage() {
-    tools();
     let second = Clock::real().now().as_second();
     let start = Timestamp::from_second(second - second % 60 - 4 * 3600).unwrap();
     let mut prometheus = Prometheus::start(Some(&history(start, 2)), None).await;
@@ -86,6 +84,7 @@ async fn present_values_are_scraped_and_bad_queries_explained() {
     exporter.set("waiting{site=\"a\"} 7\nwaiting{site=\"b\"} 5\nready 4\n");
     let target = exporter.start().await;
     let prometheus = Prometheus::start(None, Some(&target)).await;
+    prometheus.knows("ready").await;
     let clock = Clock::real();
     let sources = LiveSources::new(
         clock.clone(),

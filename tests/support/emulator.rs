@@ -3,7 +3,6 @@
 use std::process::Command;
 use std::time::{Duration, SystemTime};
 
-use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_sdk_cloudwatch::primitives::DateTime;
 use aws_sdk_cloudwatch::types::{Dimension, MetricDatum};
@@ -12,28 +11,29 @@ use aws_sdk_sqs::types::QueueAttributeName;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_http_client::{Builder, tls};
 use jiff::Timestamp;
+use peakscaler::observe::live::fixed_identity;
 
 use super::process::{Part, free_port, install_crypto, tools};
 
-pub const REGION: &str = "eu-central-1";
+pub(crate) const REGION: &str = "eu-central-1";
 
 /// A running emulator; it ends when this is dropped.
-pub struct Emulator {
+pub(crate) struct Emulator {
     part: Part,
     port: u16,
     directory: tempfile::TempDir,
-    pub sqs: aws_sdk_sqs::Client,
-    pub cloudwatch: aws_sdk_cloudwatch::Client,
+    pub(crate) sqs: aws_sdk_sqs::Client,
+    pub(crate) cloudwatch: aws_sdk_cloudwatch::Client,
 }
 
 /// Keys that the emulator takes for anybody's.
-pub fn identity() -> SharedCredentialsProvider {
-    SharedCredentialsProvider::new(Credentials::new("test", "test", None, None, "tests"))
+pub(crate) fn identity() -> SharedCredentialsProvider {
+    fixed_identity("test", "test")
 }
 
 impl Emulator {
     /// Starts one on a free port and waits until it answers.
-    pub async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         install_crypto();
         let directory = tempfile::tempdir().unwrap();
         let port = free_port();
@@ -51,22 +51,22 @@ impl Emulator {
     }
 
     /// `http://127.0.0.1:PORT`.
-    pub fn endpoint(&self) -> String {
+    pub(crate) fn endpoint(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
     }
 
     /// Ends it; its queues are gone.
-    pub fn stop(&mut self) {
+    pub(crate) fn stop(&mut self) {
         self.part.stop();
     }
 
     /// Starts it again on the same port, empty.
-    pub async fn start_again(&mut self) {
+    pub(crate) async fn start_again(&mut self) {
         self.part = start(self.port, &self.directory).await;
     }
 
     /// Creates a queue (FIFO when the name says so) and returns its URL on 127.0.0.1.
-    pub async fn create_queue(&self, name: &str) -> String {
+    pub(crate) async fn create_queue(&self, name: &str) -> String {
         let mut request = self.sqs.create_queue().queue_name(name);
         if has_fifo_name(name) {
             request = request.attributes(QueueAttributeName::FifoQueue, "true");
@@ -76,7 +76,7 @@ impl Emulator {
     }
 
     /// Sends so many messages.
-    pub async fn send(&self, queue_url: &str, count: usize) {
+    pub(crate) async fn send(&self, queue_url: &str, count: usize) {
         for index in 0..count {
             let mut request = self.sqs.send_message().queue_url(queue_url).message_body(index.to_string());
             if has_fifo_name(queue_url) {
@@ -88,13 +88,13 @@ impl Emulator {
     }
 
     /// Sends a message that becomes visible after so many seconds.
-    pub async fn send_delayed(&self, queue_url: &str, seconds: i32) {
+    pub(crate) async fn send_delayed(&self, queue_url: &str, seconds: i32) {
         let request = self.sqs.send_message().queue_url(queue_url).message_body("later");
         request.delay_seconds(seconds).send().await.unwrap();
     }
 
     /// Takes up to ten messages into work and returns their receipts.
-    pub async fn receive(&self, queue_url: &str, count: i32) -> Vec<String> {
+    pub(crate) async fn receive(&self, queue_url: &str, count: i32) -> Vec<String> {
         let request = self.sqs.receive_message().queue_url(queue_url).max_number_of_messages(count);
         let answer = request.visibility_timeout(600).send().await.unwrap();
         let receipts = answer.messages().iter().filter_map(|message| message.receipt_handle());
@@ -102,7 +102,7 @@ impl Emulator {
     }
 
     /// Completes messages.
-    pub async fn delete(&self, queue_url: &str, receipts: &[String]) {
+    pub(crate) async fn delete(&self, queue_url: &str, receipts: &[String]) {
         for receipt in receipts {
             let request = self.sqs.delete_message().queue_url(queue_url).receipt_handle(receipt);
             request.send().await.unwrap();
@@ -110,7 +110,7 @@ impl Emulator {
     }
 
     /// Puts the sum of a minute for a queue's metric, as SQS does.
-    pub async fn put_minute(&self, queue_name: &str, metric_name: &str, minute: Timestamp, sum: f64) {
+    pub(crate) async fn put_minute(&self, queue_name: &str, metric_name: &str, minute: Timestamp, sum: f64) {
         let datum = MetricDatum::builder()
             .metric_name(metric_name)
             .dimensions(Dimension::builder().name("QueueName").value(queue_name).build())
@@ -166,4 +166,4 @@ fn cloudwatch_client(port: u16, http: SharedHttpClient) -> aws_sdk_cloudwatch::C
 }
 
 /// How long a test waits for something that must come.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);

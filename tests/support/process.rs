@@ -8,45 +8,55 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 /// A child process that is killed when this is dropped.
-pub struct Part {
+pub(crate) struct Part {
     name: &'static str,
     child: Child,
+    last_words: Option<std::thread::JoinHandle<Vec<u8>>>,
 }
 
 impl Part {
-    /// Starts `command` without input; what it says goes nowhere but to the end of a failure.
-    pub fn start(name: &'static str, command: &mut Command) -> Self {
+    /// Starts `command` without input; what it says is shown when it ends too early.
+    pub(crate) fn start(name: &'static str, command: &mut Command) -> Self {
         let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn();
         let mut child = child.unwrap_or_else(|error| panic!("{name} does not start: {error}"));
-        // A full pipe would stop it; the last words are kept for the message of a failure.
         let stderr = child.stderr.take();
-        std::thread::spawn(move || {
-            let mut sink = Vec::new();
+        // Read all along: a full pipe would stop the process.
+        let last_words = std::thread::spawn(move || {
+            let mut words = Vec::new();
             if let Some(mut stderr) = stderr {
-                let _ = stderr.read_to_end(&mut sink);
+                let _ = stderr.read_to_end(&mut words);
             }
+            words
         });
-        Self { name, child }
+        Self {
+            name,
+            child,
+            last_words: Some(last_words),
+        }
     }
 
     /// Whether it has ended by itself.
-    pub fn has_ended(&mut self) -> bool {
+    pub(crate) fn has_ended(&mut self) -> bool {
         self.child.try_wait().ok().flatten().is_some()
     }
 
     /// Kills it and waits for its end.
-    pub fn stop(&mut self) {
+    pub(crate) fn stop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 
     /// Polls `url` until it answers with success.
-    pub async fn ready(&mut self, url: &str) {
+    pub(crate) async fn ready(&mut self, url: &str) {
         let client = client();
         let deadline = tokio::time::sleep(Duration::from_secs(60));
         tokio::pin!(deadline);
         loop {
-            assert!(!self.has_ended(), "{} has ended before it was ready", self.name);
+            if self.has_ended() {
+                let words = self.last_words.take().map(std::thread::JoinHandle::join);
+                let words = words.and_then(Result::ok).unwrap_or_default();
+                panic!("{} has ended: {}", self.name, String::from_utf8_lossy(&words));
+            }
             if let Ok(answer) = client.get(url).send().await
                 && answer.status().is_success()
             {
@@ -67,7 +77,7 @@ impl Drop for Part {
 }
 
 /// An HTTP client for the test's own questions.
-pub fn client() -> reqwest::Client {
+pub(crate) fn client() -> reqwest::Client {
     install_crypto();
     reqwest::Client::builder()
         .no_proxy()
@@ -77,7 +87,7 @@ pub fn client() -> reqwest::Client {
 }
 
 /// The TLS provider that every client needs.
-pub fn install_crypto() {
+pub(crate) fn install_crypto() {
     static INSTALLED: OnceLock<()> = OnceLock::new();
     INSTALLED.get_or_init(|| {
         let _ = rustls::crypto::ring::default_provider().install_default();
@@ -85,17 +95,17 @@ pub fn install_crypto() {
 }
 
 /// A port of 127.0.0.1 that was free a moment ago.
-pub fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 /// The project's directory.
-pub fn project() -> &'static Path {
+pub(crate) fn project() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
 /// `.tools/` with all parts installed; installs what is missing, once.
-pub fn tools() -> PathBuf {
+pub(crate) fn tools() -> PathBuf {
     static INSTALLED: OnceLock<()> = OnceLock::new();
     INSTALLED.get_or_init(|| {
         let script = project().join("scripts/test-parts.sh");

@@ -9,10 +9,10 @@ use axum::Router;
 use axum::extract::State;
 use axum::routing::get;
 
-use super::process::{Part, free_port, tools};
+use super::process::{Part, client, free_port, tools};
 
 /// A running Prometheus; it ends when this is dropped.
-pub struct Prometheus {
+pub(crate) struct Prometheus {
     part: Part,
     port: u16,
     directory: tempfile::TempDir,
@@ -21,7 +21,7 @@ pub struct Prometheus {
 impl Prometheus {
     /// Starts one that knows `history` (`OpenMetrics` text with timestamps, ending in `# EOF`) and scrapes `target`
     /// (`127.0.0.1:PORT`) every second.
-    pub async fn start(history: Option<&str>, target: Option<&str>) -> Self {
+    pub(crate) async fn start(history: Option<&str>, target: Option<&str>) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let data = directory.path().join("data");
         std::fs::create_dir(&data).unwrap();
@@ -39,17 +39,32 @@ impl Prometheus {
     }
 
     /// `http://127.0.0.1:PORT`.
-    pub fn address(&self) -> String {
+    pub(crate) fn address(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
     }
 
+    /// Waits until an instant query gives something.
+    pub(crate) async fn knows(&self, query: &str) {
+        let url = format!("{}/api/v1/query", self.address());
+        let client = client();
+        for _ in 0..600 {
+            let answer = client.get(&url).query(&[("query", query)]).send().await.unwrap();
+            let answer: serde_json::Value = answer.json().await.unwrap();
+            if answer["data"]["result"].as_array().is_some_and(|result| !result.is_empty()) {
+                return;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+        panic!("Prometheus does not learn of {query}");
+    }
+
     /// Ends it; its data stay.
-    pub fn stop(&mut self) {
+    pub(crate) fn stop(&mut self) {
         self.part.stop();
     }
 
     /// Starts it again on the same port and data.
-    pub async fn start_again(&mut self) {
+    pub(crate) async fn start_again(&mut self) {
         self.part = start(self.port, self.directory.path()).await;
     }
 }
@@ -83,13 +98,13 @@ fn backfill(directory: &Path, data: &Path, history: &str) {
 
 /// Serves a text at `/metrics`.
 #[derive(Clone, Default)]
-pub struct Exporter {
+pub(crate) struct Exporter {
     text: Arc<Mutex<String>>,
 }
 
 impl Exporter {
     /// Starts serving and returns `127.0.0.1:PORT`.
-    pub async fn start(&self) -> String {
+    pub(crate) async fn start(&self) -> String {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let target = listener.local_addr().unwrap().to_string();
         let metrics = async |State(exporter): State<Self>| exporter.text.lock().unwrap().clone();
@@ -99,7 +114,7 @@ impl Exporter {
     }
 
     /// Serves this from now on.
-    pub fn set(&self, text: &str) {
+    pub(crate) fn set(&self, text: &str) {
         text.clone_into(&mut self.text.lock().unwrap());
     }
 }

@@ -10,15 +10,15 @@ use axum::response::{IntoResponse, Response};
 
 /// What was asked.
 #[derive(Debug, Clone)]
-pub struct Request {
-    pub path: String,
-    pub headers: HeaderMap,
-    pub body: Bytes,
+pub(crate) struct Request {
+    pub(crate) path: String,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
 }
 
 impl Request {
     /// A header's text, or nothing.
-    pub fn header(&self, name: &str) -> Option<String> {
+    pub(crate) fn header(&self, name: &str) -> Option<String> {
         self.headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned)
     }
 }
@@ -27,7 +27,7 @@ type Answer = dyn Fn(&Request) -> Response + Send + Sync;
 
 /// A running recorder.
 #[derive(Clone)]
-pub struct Recorder {
+pub(crate) struct Recorder {
     requests: Arc<Mutex<Vec<Request>>>,
     answer: Arc<Answer>,
     address: String,
@@ -35,7 +35,7 @@ pub struct Recorder {
 
 impl Recorder {
     /// Starts one on a free port of 127.0.0.1.
-    pub async fn start(answer: impl Fn(&Request) -> Response + Send + Sync + 'static) -> Self {
+    pub(crate) async fn start(answer: impl Fn(&Request) -> Response + Send + Sync + 'static) -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let recorder = Self {
             requests: Arc::default(),
@@ -48,12 +48,12 @@ impl Recorder {
     }
 
     /// `http://127.0.0.1:PORT`.
-    pub fn address(&self) -> &str {
+    pub(crate) fn address(&self) -> &str {
         &self.address
     }
 
     /// What was asked so far.
-    pub fn requests(&self) -> Vec<Request> {
+    pub(crate) fn requests(&self) -> Vec<Request> {
         self.requests.lock().unwrap().clone()
     }
 }
@@ -70,6 +70,6 @@ async fn record(State(recorder): State<Recorder>, uri: Uri, headers: HeaderMap, 
 }
 
 /// An answer with a status and a JSON body.
-pub fn json(status: StatusCode, body: &serde_json::Value) -> Response {
+pub(crate) fn json(status: StatusCode, body: &serde_json::Value) -> Response {
     (status, axum::Json(body.clone())).into_response()
 }
