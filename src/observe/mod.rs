@@ -3,6 +3,23 @@
 //! Pollers run in the background and write to memory; a [`WorkloadSource`] only reads that memory,
 //! so the engine can build an observation at any moment without waiting for the network.
 
+pub mod allow;
+mod aws;
+mod cloudwatch;
+pub mod cluster;
+pub mod live;
+mod needs;
+mod poll;
+mod prometheus;
+mod settle;
+pub mod simulated;
+mod sqs;
+mod sum;
+
+pub use allow::AllowList;
+pub use live::{LiveOptions, LiveSources};
+pub use simulated::SimulatedSources;
+
 use std::future::Future;
 use std::pin::Pin;
 

@@ -1,0 +1,246 @@
+//! The watches against a small API server of our own: lists, watch streams, and an outage.
+
+use std::collections::HashMap;
+use std::convert::Infallible;
+use std::sync::atomic::AtomicBool;
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::{Query, State};
+use axum::http::{StatusCode, Uri};
+use axum::response::{IntoResponse, Response};
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::UnboundedReceiverStream;
+
+use super::*;
+use crate::core::Replicas;
+
+type Lines = mpsc::UnboundedSender<Result<Bytes, Infallible>>;
+
+/// What there is by the path of its list.
+#[derive(Clone, Default)]
+struct ApiServer {
+    collections: Arc<Mutex<HashMap<String, Collection>>>,
+    is_down: Arc<AtomicBool>,
+}
+
+#[derive(Default)]
+struct Collection {
+    objects: Vec<Value>,
+    /// Every event so far: the resource version is their number.
+    events: Vec<Bytes>,
+    watches: Vec<Lines>,
+}
+
+const SCALED_OBJECTS: &str = "/apis/keda.sh/v1alpha1/namespaces/shop/scaledobjects";
+const DEPLOYMENTS: &str = "/apis/apps/v1/namespaces/shop/deployments";
+const PODS: &str = "/api/v1/namespaces/shop/pods";
+
+impl ApiServer {
+    async fn start(&self) -> Client {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let uri = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
+        let router = Router::new().fallback(answer).with_state(self.clone());
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let mut config = kube::Config::new(uri);
+        config.default_retry = false;
+        Client::try_from(config).unwrap()
+    }
+
+    /// Adds or changes an object and tells the watches.
+    fn apply(&self, path: &str, object: &Value) {
+        let mut collections = lock(&self.collections);
+        let collection = collections.entry(path.to_owned()).or_default();
+        let objects = &mut collection.objects;
+        let known = objects.iter().position(|one| one["metadata"]["name"] == object["metadata"]["name"]);
+        let kind = if known.is_some() { "MODIFIED" } else { "ADDED" };
+        known.map(|index| objects.remove(index));
+        objects.push(object.clone());
+        let event = Bytes::from(format!("{}\n", json!({"type": kind, "object": object})));
+        collection.events.push(event.clone());
+        collection.watches.retain(|lines| lines.send(Ok(event.clone())).is_ok());
+    }
+
+    fn set_down(&self, is_down: bool) {
+        self.is_down.store(is_down, Ordering::SeqCst);
+        for collection in lock(&self.collections).values_mut() {
+            collection.watches.clear();
+        }
+    }
+}
+
+async fn answer(
+    State(server): State<ApiServer>,
+    uri: Uri,
+    Query(parameters): Query<HashMap<String, String>>,
+) -> Response {
+    if server.is_down.load(Ordering::SeqCst) {
+        return (StatusCode::SERVICE_UNAVAILABLE, "down").into_response();
+    }
+    let mut collections = lock(&server.collections);
+    let collection = collections.entry(uri.path().to_owned()).or_default();
+    if parameters.get("watch").is_some_and(|watch| watch == "true") {
+        let (lines, receiver) = mpsc::unbounded_channel();
+        let seen = parameters["resourceVersion"].parse().unwrap();
+        for event in collection.events.iter().skip(seen) {
+            let _ = lines.send(Ok(event.clone()));
+        }
+        collection.watches.push(lines);
+        return Body::from_stream(UnboundedReceiverStream::new(receiver)).into_response();
+    }
+    let version = collection.events.len().to_string();
+    let list = json!({
+        "kind": "List", "apiVersion": "v1",
+        "metadata": {"resourceVersion": version}, "items": collection.objects,
+    });
+    axum::Json(list).into_response()
+}
+
+fn scaled_object(target: &Value) -> Value {
+    json!({
+        "apiVersion": "keda.sh/v1alpha1", "kind": "ScaledObject",
+        "metadata": {"name": "orders", "namespace": "shop", "resourceVersion": "2"},
+        "spec": {"scaleTargetRef": target, "triggers": []},
+    })
+}
+
+fn deployment(replicas: u32) -> Value {
+    json!({
+        "apiVersion": "apps/v1", "kind": "Deployment",
+        "metadata": {"name": "workers", "namespace": "shop", "resourceVersion": "2"},
+        "spec": {"replicas": replicas, "selector": {"matchLabels": {"app": "workers"}}, "template": {}},
+    })
+}
+
+fn pod(name: &str, app: &str, is_ready: bool) -> Value {
+    json!({
+        "apiVersion": "v1", "kind": "Pod",
+        "metadata": {
+            "name": name, "namespace": "shop", "resourceVersion": "2", "labels": {"app": app},
+            "creationTimestamp": "2026-11-27T07:59:00Z",
+        },
+        "spec": {"nodeName": "node-1", "containers": []},
+        "status": {"phase": "Running", "conditions": [
+            {"type": "Ready", "status": if is_ready { "True" } else { "False" }},
+        ]},
+    })
+}
+
+/// A workload's view and what it takes to wait on it.
+struct Watcher {
+    view: Box<dyn ClusterView>,
+    listener: Arc<Notify>,
+    clock: Clock,
+}
+
+impl Watcher {
+    async fn until(&mut self, what: &str, holds: impl Fn(&ClusterReading) -> bool) -> ClusterReading {
+        loop {
+            let reading = self.view.read(self.clock.now());
+            if holds(&reading) {
+                return reading;
+            }
+            let news = tokio::time::timeout(Duration::from_secs(20), self.listener.notified()).await;
+            assert!(news.is_ok(), "{what} does not come: {reading:?}");
+        }
+    }
+}
+
+fn ready(reading: &ClusterReading) -> Option<u32> {
+    reading.replicas.as_ref().map(|replicas| replicas.ready)
+}
+
+#[tokio::test]
+async fn pods_are_followed_through_an_outage() {
+    let server = ApiServer::default();
+    server.apply(SCALED_OBJECTS, &scaled_object(&json!({"name": "workers"})));
+    server.apply(DEPLOYMENTS, &deployment(3));
+    server.apply(PODS, &pod("workers-1", "workers", true));
+    server.apply(PODS, &pod("workers-2", "workers", false));
+    server.apply(PODS, &pod("web-1", "web", true));
+    let start = "2026-11-27T08:00:00Z".parse().unwrap();
+    // Twenty times as fast, so that the waits between attempts are short.
+    let clock = Clock::scaled(start, 20.0);
+    let cluster = KubernetesCluster::new(server.start().await, clock.clone());
+    let workload = WorkloadId {
+        namespace: "shop".to_owned(),
+        name: "orders".to_owned(),
+    };
+    let listener = Arc::new(Notify::new());
+    let mut watcher = Watcher {
+        view: cluster.watch(&workload, &listener),
+        listener,
+        clock: clock.clone(),
+    };
+
+    let reading = watcher.until("the first list", |reading| reading.replicas.is_some()).await;
+    let replicas = reading.replicas.unwrap();
+    assert_eq!((replicas.ready, replicas.starting.len(), replicas.wanted), (1, 1, Some(3)));
+    assert!(replicas.starting[0] >= 60.0, "{replicas:?}");
+    assert_eq!((reading.age_seconds, reading.error), (Some(0.0), None));
+
+    server.apply(PODS, &pod("workers-2", "workers", true));
+    server.apply(DEPLOYMENTS, &deployment(5));
+    let both = |reading: &ClusterReading| {
+        let replicas = reading.replicas.as_ref();
+        replicas.is_some_and(|replicas| replicas.ready == 2 && replicas.wanted == Some(5))
+    };
+    watcher.until("both changes", both).await;
+
+    server.set_down(true);
+    let reading = watcher.until("the outage", |reading| reading.error.is_some()).await;
+    assert_eq!(ready(&reading), Some(2), "the last known stays");
+    assert!(reading.error.unwrap().contains("cannot be watched"));
+    let later = crate::clock::later(clock.now(), Duration::from_secs(100));
+    assert!(watcher.view.read(later).age_seconds.unwrap() >= 100.0);
+
+    // What happened meanwhile is seen by the fresh list.
+    server.apply(PODS, &pod("workers-3", "workers", true));
+    server.set_down(false);
+    let reading = watcher.until("the end of the outage", |reading| ready(reading) == Some(3)).await;
+    let reading = match reading.error {
+        None => reading,
+        Some(_) => watcher.until("all watches", |reading| reading.error.is_none()).await,
+    };
+    assert_eq!(reading.age_seconds, Some(0.0));
+
+    drop(watcher);
+    assert_eq!(cluster.namespaces.len(), 0, "the watches end with the last view");
+}
+
+#[tokio::test]
+async fn what_is_missing_is_said_and_nothing_assumed() {
+    let server = ApiServer::default();
+    let clock = Clock::scaled("2026-11-27T08:00:00Z".parse().unwrap(), 20.0);
+    let cluster = KubernetesCluster::new(server.start().await, clock.clone());
+    let workload = WorkloadId {
+        namespace: "shop".to_owned(),
+        name: "orders".to_owned(),
+    };
+    let listener = Arc::new(Notify::new());
+    let mut watcher = Watcher {
+        view: cluster.watch(&workload, &listener),
+        listener,
+        clock,
+    };
+    let says = |words: &'static str| {
+        move |reading: &ClusterReading| {
+            let is_said = reading.error.as_ref().is_some_and(|error| error.contains(words));
+            assert!(!is_said || reading.replicas.is_none());
+            is_said
+        }
+    };
+    watcher.until("no ScaledObject", says("no ScaledObject shop/orders")).await;
+    server.apply(SCALED_OBJECTS, &scaled_object(&json!({"name": "workers", "kind": "Deployment"})));
+    watcher.until("no Deployment", says("Deployment workers, which does not exist")).await;
+    server.apply(DEPLOYMENTS, &deployment(0));
+    let reading = watcher.until("the Deployment", |reading| reading.replicas.is_some()).await;
+    let expected = Replicas {
+        ready: 0,
+        starting: Vec::new(),
+        pending: 0,
+        wanted: Some(0),
+    };
+    assert_eq!(reading.replicas, Some(expected));
+}
