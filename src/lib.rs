@@ -3,9 +3,13 @@
 //! Data flows one way: observe -> core -> snapshot -> {grpc, capacity, console, telemetry}.
 //! `core` is pure; `engine` is the only place where observing and deciding meet.
 
+pub mod admin;
 pub mod cli;
 pub mod clock;
 pub mod core;
+pub mod engine;
+pub mod grpc;
 pub mod observe;
 pub mod replay;
+pub mod telemetry;
 pub mod trigger;

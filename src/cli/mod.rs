@@ -1,35 +1,54 @@
 //! The command line: one file a subcommand.
 
 pub mod check;
+mod decide;
 pub mod docs;
+mod explain;
+pub mod serve;
+mod sources;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
-
-/// Event-driven autoscaling advisor for fulfilment centres.
-#[derive(Debug, Parser)]
-#[command(version, about)]
+/// Tells KEDA how many order workers a fulfilment centre needs, when, and why.
+#[derive(Debug, clap::Parser)]
+#[command(version, propagate_version = true)]
 pub struct Cli {
     #[command(subcommand)]
     command: Command,
 }
 
-#[derive(Debug, Subcommand)]
+#[derive(Debug, clap::Subcommand)]
 enum Command {
+    /// Answer KEDA: the external scaler itself.
+    Serve(Box<serve::ServeArguments>),
+    /// Retell the last decision for a workload, and why it was taken.
+    Explain(explain::ExplainArguments),
     /// Validate ScaledObject YAML offline.
     Check(check::Args),
-    /// Write the generated documents.
+    /// Write a generated document to standard output.
     Docs(docs::Args),
+    /// Decide line by line: observations in on standard input, decisions out on standard output.
+    Decide(decide::DecideArguments),
 }
 
-/// Runs the subcommand that was asked for.
-///
-/// # Errors
-/// What the subcommand fails with.
-pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
-    match cli.command {
-        Command::Check(args) => check::run(args),
-        Command::Docs(args) => docs::run(args),
+impl Cli {
+    /// Runs the subcommand.
+    ///
+    /// # Errors
+    /// Whatever ends it; the message is for a person.
+    pub fn run(self) -> anyhow::Result<ExitCode> {
+        match self.command {
+            Command::Serve(arguments) => serve::run(&arguments),
+            Command::Explain(arguments) => explain::run(&arguments),
+            Command::Check(arguments) => check::run(arguments),
+            Command::Docs(arguments) => docs::run(arguments),
+            Command::Decide(arguments) => decide::run(&arguments),
+        }
     }
+}
+
+/// A runtime for subcommands that wait for the network.
+fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    use anyhow::Context as _;
+    tokio::runtime::Builder::new_multi_thread().enable_all().build().context("starting the runtime")
 }

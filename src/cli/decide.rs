@@ -1,0 +1,115 @@
+//! `decide`: the pure core as a filter of lines.
+//!
+//! One observation a line in, one decision a line out, flushed at once, so that the writer may wait
+//! for each answer before it goes on. No clock is read: the same input gives the same bytes.
+
+use std::io::{self, BufRead, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+
+use crate::core::{Observation, Workload};
+use crate::engine::load_trigger;
+
+/// Arguments of `decide`.
+#[derive(Debug, clap::Args)]
+pub(super) struct DecideArguments {
+    /// A ScaledObject (its first trigger that is ours) or a bare `metadata:` map, as YAML.
+    #[arg(long, value_name = "FILE")]
+    trigger: PathBuf,
+    /// Known peaks, as YAML.
+    #[arg(long, value_name = "FILE")]
+    calendar: Option<PathBuf>,
+    /// Past orders to learn the forecast from: `timestamp,count` on a regular grid, as CSV.
+    #[arg(long, value_name = "FILE")]
+    history: Option<PathBuf>,
+}
+
+pub(super) fn run(arguments: &DecideArguments) -> anyhow::Result<ExitCode> {
+    for (flag, value) in [("--calendar", &arguments.calendar), ("--history", &arguments.history)] {
+        if let Some(path) = value {
+            anyhow::bail!("{flag} {} is not available yet: leave it out", path.display());
+        }
+    }
+    let workload = open(&arguments.trigger)?;
+    let outcome = filter(workload, io::stdin().lock(), io::BufWriter::new(io::stdout().lock()));
+    match outcome {
+        // The reader of our lines has seen enough.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(ExitCode::SUCCESS),
+        other => other.context("reading observations and writing decisions").map(|()| ExitCode::SUCCESS),
+    }
+}
+
+fn open(path: &Path) -> anyhow::Result<Workload> {
+    let trigger = load_trigger(path).with_context(|| format!("--trigger {}", path.display()))?;
+    Ok(Workload::new(trigger.policy))
+}
+
+/// What goes out in place of a decision.
+#[derive(serde::Serialize)]
+struct Refusal {
+    error: String,
+    line: u64,
+}
+
+fn filter(mut workload: Workload, mut lines: impl BufRead, mut out: impl Write) -> io::Result<()> {
+    let mut line = Vec::new();
+    let mut number = 0_u64;
+    loop {
+        line.clear();
+        if lines.read_until(b'\n', &mut line)? == 0 {
+            return Ok(());
+        }
+        number += 1;
+        if line.iter().all(u8::is_ascii_whitespace) {
+            continue;
+        }
+        match decide(&mut workload, &line) {
+            Ok(record) => serde_json::to_writer(&mut out, &record)?,
+            Err(error) => serde_json::to_writer(&mut out, &Refusal { error, line: number })?,
+        }
+        out.write_all(b"\n")?;
+        out.flush()?;
+    }
+}
+
+fn decide(workload: &mut Workload, line: &[u8]) -> Result<crate::core::DecisionRecord, String> {
+    let observation: Observation =
+        serde_json::from_slice(line).map_err(|error| format!("not an observation: {error}"))?;
+    workload.step(&observation)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::Policy;
+
+    fn answers(input: &str) -> Vec<serde_json::Value> {
+        let mut out = Vec::new();
+        filter(Workload::new(Policy::default()), input.as_bytes(), &mut out).unwrap();
+        String::from_utf8(out).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    #[test]
+    fn a_bad_line_is_answered_and_the_next_is_read() {
+        let answers = answers(
+            "{\"at\":\"2026-11-27T08:00:00Z\"}\n\n   \nnonsense\n{\"at\":\"2026-11-27T08:00:05Z\",\"queu\":null}\n\
+             {\"at\":\"2026-11-27T09:00:10+01:00\"}",
+        );
+        assert_eq!(answers.len(), 4);
+        assert_eq!(answers[0]["at"], "2026-11-27T08:00:00Z");
+        assert_eq!(answers[1]["line"], 4);
+        assert_eq!(answers[2]["line"], 5);
+        assert!(answers[2]["error"].as_str().unwrap().contains("`queu`"), "{}", answers[2]);
+        assert_eq!(answers[3]["at"], "2026-11-27T08:00:10Z");
+    }
+
+    #[test]
+    fn bytes_that_are_not_text_are_answered() {
+        let mut out = Vec::new();
+        filter(Workload::new(Policy::default()), &b"\xff\xfe{\n"[..], &mut out).unwrap();
+        let answer: serde_json::Value = serde_json::from_slice(&out).unwrap();
+        assert_eq!(answer["line"], 1);
+    }
+}

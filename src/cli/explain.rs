@@ -1,0 +1,76 @@
+//! `explain`: the last decision of a running server, in sentences and a small table.
+
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+
+use crate::admin::explanation::Explanation;
+
+/// Arguments of `explain`.
+#[derive(Debug, clap::Args)]
+pub(super) struct ExplainArguments {
+    /// The ScaledObject.
+    #[arg(value_name = "NAMESPACE/NAME")]
+    workload: String,
+    /// Admin address of the server.
+    #[arg(long, value_name = "URL", env = "PEAKSCALER_ADMIN", default_value = "http://127.0.0.1:9090")]
+    admin: String,
+    /// How to say it.
+    #[arg(long, value_enum, default_value_t = Output::Text)]
+    output: Output,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Output {
+    Text,
+    Json,
+}
+
+const ANSWER_WITHIN: std::time::Duration = std::time::Duration::from_secs(10);
+
+pub(super) fn run(arguments: &ExplainArguments) -> anyhow::Result<ExitCode> {
+    let (namespace, name) = arguments
+        .workload
+        .split_once('/')
+        .filter(|(namespace, name)| is_kubernetes_name(namespace) && is_kubernetes_name(name))
+        .with_context(|| format!("{:?} is not NAMESPACE/NAME, for example shop/packers", arguments.workload))?;
+    let url = format!("{}/v1/workloads/{namespace}/{name}/decision", arguments.admin.trim_end_matches('/'));
+    let (status, body) = super::runtime()?.block_on(fetch(&url))?;
+    if !status.is_success() {
+        let answer: serde_json::Value = serde_json::from_slice(&body).unwrap_or_default();
+        let message = answer["error"].as_str().map_or_else(|| format!("{url} answered {status}"), str::to_owned);
+        anyhow::bail!(message);
+    }
+    let text = match arguments.output {
+        Output::Json => {
+            let value: serde_json::Value = serde_json::from_slice(&body).context("the answer is not JSON")?;
+            format!("{value:#}\n")
+        }
+        Output::Text => {
+            let explanation: Explanation =
+                serde_json::from_slice(&body).context("the server is of another version: try --output json")?;
+            explanation.to_text()
+        }
+    };
+    std::io::stdout().write_all(text.as_bytes()).context("writing to standard output")?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Letters, digits, `-` and `.`: nothing that would change the path of the URL.
+fn is_kubernetes_name(name: &str) -> bool {
+    !name.is_empty()
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'.')
+        && name.bytes().any(|byte| byte != b'.')
+}
+
+async fn fetch(url: &str) -> anyhow::Result<(reqwest::StatusCode, Vec<u8>)> {
+    let client = reqwest::Client::builder().timeout(ANSWER_WITHIN).build()?;
+    let response = client
+        .get(url)
+        .send()
+        .await
+        .with_context(|| format!("no server answers at {url}: say where it is with --admin (kubectl port-forward helps)"))?;
+    let status = response.status();
+    Ok((status, response.bytes().await?.to_vec()))
+}

@@ -1,0 +1,163 @@
+//! The page `/metrics`: what the process counted, and what each workload's snapshot says now.
+
+use std::fmt::Write as _;
+use std::sync::OnceLock;
+
+use metrics_exporter_prometheus::{BuildError, PrometheusBuilder, PrometheusHandle};
+
+use super::catalogue::{self, Kind, METRICS, Metric, SECONDS_BUCKETS};
+use crate::clock::seconds_between;
+use crate::core::{Binding, DecisionRecord};
+use crate::engine::{Engine, Entry, Snapshot, Subject};
+
+/// The process's recorder. Cheap to clone.
+#[derive(Clone)]
+pub struct Metrics {
+    handle: PrometheusHandle,
+}
+
+impl Metrics {
+    /// Installs the recorder of this process; later calls return the same.
+    ///
+    /// # Errors
+    /// When another library installed a recorder first.
+    pub fn install() -> Result<Self, String> {
+        static INSTALLED: OnceLock<Result<Metrics, String>> = OnceLock::new();
+        INSTALLED.get_or_init(|| Self::build().map_err(|error| error.to_string())).clone()
+    }
+
+    fn build() -> Result<Self, BuildError> {
+        let handle = PrometheusBuilder::new().set_buckets(&SECONDS_BUCKETS)?.install_recorder()?;
+        for metric in METRICS {
+            match metric.kind {
+                Kind::Counter => ::metrics::describe_counter!(metric.name, metric.help),
+                Kind::Gauge => ::metrics::describe_gauge!(metric.name, metric.help),
+                Kind::Histogram => ::metrics::describe_histogram!(metric.name, metric.help),
+            }
+        }
+        ::metrics::gauge!(catalogue::BUILD_INFO.name, "version" => env!("CARGO_PKG_VERSION")).set(1.0);
+        Ok(Self { handle })
+    }
+
+    /// Folds what histograms collected into their buckets; to be called every few seconds.
+    pub fn upkeep(&self) {
+        self.handle.run_upkeep();
+    }
+
+    /// The page in Prometheus' text format.
+    pub fn render(&self, engine: &Engine) -> String {
+        let entries = engine.entries();
+        let valid = entries.iter().filter(|entry| matches!(entry.subject(), Subject::Accepted(_))).count();
+        let state = |state: &'static str| ::metrics::gauge!(catalogue::WORKLOADS.name, "state" => state);
+        state("valid").set(valid as f64);
+        state("invalid").set((entries.len() - valid) as f64);
+        let mut page = self.handle.render();
+        render_workloads(&mut page, &views(engine));
+        page
+    }
+}
+
+/// What is said of one workload and queue.
+struct View {
+    labels: String,
+    snapshot: std::sync::Arc<Snapshot>,
+    age_seconds: f64,
+}
+
+/// One view a workload and queue: after an edit the newest that was asked for speaks.
+fn views(engine: &Engine) -> Vec<View> {
+    let now = engine.clock().now();
+    let mut newest: std::collections::BTreeMap<_, std::sync::Arc<Entry>> = std::collections::BTreeMap::new();
+    for entry in engine.entries() {
+        let Some(accepted) = entry.accepted() else { continue };
+        let key = (entry.id().clone(), accepted.queue.clone());
+        let is_newer = newest.get(&key).is_none_or(|other| other.asked_at() <= entry.asked_at());
+        if is_newer {
+            newest.insert(key, entry);
+        }
+    }
+    let view = |((id, queue), entry): (_, std::sync::Arc<Entry>)| {
+        let (id, queue): (crate::observe::WorkloadId, String) = (id, queue);
+        let snapshot = entry.snapshot()?;
+        Some(View {
+            labels: format!(
+                "namespace=\"{}\",workload=\"{}\",queue=\"{}\"",
+                escaped(&id.namespace),
+                escaped(&id.name),
+                escaped(&queue)
+            ),
+            age_seconds: seconds_between(snapshot.at, now),
+            snapshot,
+        })
+    };
+    newest.into_iter().filter_map(view).collect()
+}
+
+fn escaped(value: &str) -> String {
+    value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
+}
+
+type Reading = fn(&View) -> Option<f64>;
+
+fn of_record(view: &View, reading: impl Fn(&DecisionRecord) -> f64) -> Option<f64> {
+    view.snapshot.record.as_deref().map(reading)
+}
+
+const READINGS: &[(Metric, Reading)] = &[
+    (catalogue::DESIRED, |view| view.snapshot.outcome.as_ref().ok().map(|desired| f64::from(*desired))),
+    (catalogue::READY, |view| view.snapshot.ready_replicas.map(f64::from)),
+    (catalogue::AHEAD, |view| of_record(view, |record| f64::from(record.ahead))),
+    (catalogue::BUFFER, |view| of_record(view, |record| f64::from(record.buffer))),
+    (catalogue::BACKLOG, |view| of_record(view, |record| record.backlog)),
+    (catalogue::ARRIVAL_RATE, |view| of_record(view, |record| record.arrival_rate)),
+    (catalogue::SERVICE_RATE, |view| of_record(view, |record| record.service_rate)),
+    (catalogue::LATE_EXPECTED, |view| of_record(view, |record| record.late_expected)),
+    (catalogue::DECISION_AGE, |view| Some(view.age_seconds)),
+    (catalogue::ANSWERING, |view| Some(f64::from(u8::from(view.snapshot.outcome.is_ok())))),
+];
+
+fn render_workloads(page: &mut String, views: &[View]) {
+    for (metric, reading) in READINGS {
+        heading(page, metric, views);
+        for view in views {
+            if let Some(value) = reading(view) {
+                let _ = writeln!(page, "{}{{{}}} {value}", metric.name, view.labels);
+            }
+        }
+    }
+    heading(page, &catalogue::BINDING, views);
+    for view in views {
+        if let Some(record) = &view.snapshot.record {
+            let kind = binding_kind(&record.binding);
+            let _ = writeln!(page, "{}{{{},kind=\"{kind}\"}} 1", catalogue::BINDING.name, view.labels);
+        }
+    }
+    heading(page, &catalogue::SOURCE_AGE, views);
+    for view in views {
+        for source in &view.snapshot.sources {
+            if let Some(age) = source.age_seconds {
+                let name = escaped(&source.source);
+                let _ = writeln!(page, "{}{{{},source=\"{name}\"}} {age}", catalogue::SOURCE_AGE.name, view.labels);
+            }
+        }
+    }
+}
+
+fn heading(page: &mut String, metric: &Metric, views: &[View]) {
+    if !views.is_empty() {
+        let _ = writeln!(page, "# HELP {} {}", metric.name, metric.help);
+        let _ = writeln!(page, "# TYPE {} {}", metric.name, metric.kind.word());
+    }
+}
+
+/// The binding's `kind` as in JSON.
+pub fn binding_kind(binding: &Binding) -> &'static str {
+    match binding {
+        Binding::Idle => "idle",
+        Binding::Wait { .. } => "wait",
+        Binding::CutOff { .. } => "cut_off",
+        Binding::Bound => "bound",
+        Binding::Hold { .. } => "hold",
+        Binding::Stale { .. } => "stale",
+    }
+}
