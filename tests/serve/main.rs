@@ -1,0 +1,7 @@
+//! The server from outside: gRPC as KEDA speaks it, the admin port, and the command line.
+
+mod admin;
+mod decide;
+mod lifecycle;
+mod support;
+mod wire;
