@@ -278,6 +278,7 @@ fn bound_sentence(bound: &Bound) -> String {
         BoundKind::Contention => "contention (more workers add no throughput)",
         BoundKind::Activation => "activationQueueLength",
         BoundKind::Doubt => "doubt about the data (then never down)",
+        BoundKind::Hold => "the hold against flapping",
     };
     format!("Changed from {} to {} by {why}", bound.from, bound.to)
 }

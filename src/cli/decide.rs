@@ -77,7 +77,7 @@ fn filter(mut workload: Workload, mut lines: impl BufRead, mut out: impl Write) 
 fn decide(workload: &mut Workload, line: &[u8]) -> Result<crate::core::DecisionRecord, String> {
     let observation: Observation =
         serde_json::from_slice(line).map_err(|error| format!("not an observation: {error}"))?;
-    workload.step(&observation)
+    workload.step(&observation).map_err(|error| error.to_string())
 }
 
 #[cfg(test)]

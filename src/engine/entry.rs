@@ -288,7 +288,7 @@ impl Entry {
         let last_good = before.as_ref().and_then(|before| before.last_good.clone());
         let snapshot = match stepped {
             Ok(record) => decided(record, last_good, observed),
-            Err(trouble) => refused(before.as_deref(), trouble, observed),
+            Err(trouble) => refused(before.as_deref(), trouble.to_string(), observed),
         };
         Some(self.publish(snapshot))
     }
