@@ -46,7 +46,8 @@ impl Summary {
             queue: entry.accepted().map(|accepted| accepted.queue.clone()),
             mode: entry.accepted().map(|accepted| mode_word(accepted.trigger.mode).to_owned()),
             desired: outcome.as_ref().and_then(|outcome| outcome.as_ref().ok().copied()),
-            error: problems.or_else(|| outcome.and_then(|outcome| outcome.err().map(|error| error.to_string()))),
+            error: problems
+                .or_else(|| outcome.and_then(|outcome| outcome.err().map(|error| error.to_string()))),
             asked_seconds_ago: seconds_between(entry.asked_at(), now),
         }
     }
@@ -132,7 +133,8 @@ impl TriggerExplanation {
             Subject::Rejected(problems) => problems.clone(),
         };
         let failing = snapshot.is_some_and(|snapshot| snapshot.outcome.is_err());
-        let last_good = snapshot.filter(|_| failing).and_then(|snapshot| snapshot.last_good.as_deref().cloned());
+        let last_good =
+            snapshot.filter(|_| failing).and_then(|snapshot| snapshot.last_good.as_deref().cloned());
         Self {
             summary: Summary::of(entry, now),
             problems,
@@ -201,14 +203,21 @@ impl TriggerExplanation {
             let _ = writeln!(text, "  Problem: {problem}");
         }
         if !self.problems.is_empty() {
-            text.push_str("  Next: correct the trigger's metadata; `peakscaler check FILE` tells the same offline.\n");
+            text.push_str(
+                "  Next: correct the trigger's metadata; `peakscaler check FILE` tells the same offline.\n",
+            );
         }
         if let Some(trouble) = &self.trouble {
             let _ = writeln!(text, "  The newest observation was refused: {trouble}.");
         }
         for source in &self.sources {
             if let Some(error) = &source.error {
-                let _ = writeln!(text, "  Source {} fails: {error}.\n  Next: {}.", source.source, next_step(&source.source));
+                let _ = writeln!(
+                    text,
+                    "  Source {} fails: {error}.\n  Next: {}.",
+                    source.source,
+                    next_step(&source.source)
+                );
             }
         }
     }
@@ -228,7 +237,10 @@ impl TriggerExplanation {
         row("wanted ahead", decision.ahead.to_string(), "replicas, one node lead time from now");
         row("buffer", decision.buffer.to_string(), "replicas of room");
         if let Some(forecast) = &decision.forecast {
-            let unit = format!("orders (+- {:.0}) in {:.0} s, {}", forecast.deviation, forecast.horizon_seconds, forecast.model);
+            let unit = format!(
+                "orders (+- {:.0}) in {:.0} s, {}",
+                forecast.deviation, forecast.horizon_seconds, forecast.model
+            );
             row("forecast", format!("{:.0}", forecast.expected), &unit);
         }
         if let Some(age) = self.decision_age_seconds {

@@ -75,9 +75,20 @@ fn filter(mut workload: Workload, mut lines: impl BufRead, mut out: impl Write) 
 }
 
 fn decide(workload: &mut Workload, line: &[u8]) -> Result<crate::core::DecisionRecord, String> {
-    let observation: Observation =
-        serde_json::from_slice(line).map_err(|error| format!("not an observation: {error}"))?;
+    let start = line.iter().position(|byte| !byte.is_ascii_whitespace()).unwrap_or(0);
+    if line.get(start) != Some(&b'{') {
+        // serde would take a list of the fields' values in their order.
+        return Err("not an observation: must be one JSON object".to_owned());
+    }
+    let observation: Observation = serde_json::from_slice(line).map_err(|error| in_words(&error))?;
     workload.step(&observation).map_err(|error| error.to_string())
+}
+
+/// Without serde's own "line 1": the number that counts is the line of the input.
+fn in_words(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    let words = text.rsplit_once(" at line ").map_or(text.as_str(), |(words, _)| words);
+    format!("not an observation: {words} (column {})", error.column())
 }
 
 #[cfg(test)]

@@ -34,12 +34,15 @@ pub(super) fn run(arguments: &ExplainArguments) -> anyhow::Result<ExitCode> {
         .workload
         .split_once('/')
         .filter(|(namespace, name)| is_kubernetes_name(namespace) && is_kubernetes_name(name))
-        .with_context(|| format!("{:?} is not NAMESPACE/NAME, for example shop/packers", arguments.workload))?;
+        .with_context(|| {
+            format!("{:?} is not NAMESPACE/NAME, for example shop/packers", arguments.workload)
+        })?;
     let url = format!("{}/v1/workloads/{namespace}/{name}/decision", arguments.admin.trim_end_matches('/'));
     let (status, body) = super::runtime()?.block_on(fetch(&url))?;
     if !status.is_success() {
         let answer: serde_json::Value = serde_json::from_slice(&body).unwrap_or_default();
-        let message = answer["error"].as_str().map_or_else(|| format!("{url} answered {status}"), str::to_owned);
+        let message =
+            answer["error"].as_str().map_or_else(|| format!("{url} answered {status}"), str::to_owned);
         anyhow::bail!(message);
     }
     let text = match arguments.output {
@@ -48,8 +51,8 @@ pub(super) fn run(arguments: &ExplainArguments) -> anyhow::Result<ExitCode> {
             format!("{value:#}\n")
         }
         Output::Text => {
-            let explanation: Explanation =
-                serde_json::from_slice(&body).context("the server is of another version: try --output json")?;
+            let explanation: Explanation = serde_json::from_slice(&body)
+                .context("the server is of another version: try --output json")?;
             explanation.to_text()
         }
     };
@@ -66,11 +69,9 @@ fn is_kubernetes_name(name: &str) -> bool {
 
 async fn fetch(url: &str) -> anyhow::Result<(reqwest::StatusCode, Vec<u8>)> {
     let client = reqwest::Client::builder().timeout(ANSWER_WITHIN).build()?;
-    let response = client
-        .get(url)
-        .send()
-        .await
-        .with_context(|| format!("no server answers at {url}: say where it is with --admin (kubectl port-forward helps)"))?;
+    let response = client.get(url).send().await.with_context(|| {
+        format!("no server answers at {url}: say where it is with --admin (kubectl port-forward helps)")
+    })?;
     let status = response.status();
     Ok((status, response.bytes().await?.to_vec()))
 }

@@ -30,7 +30,7 @@ pub struct ServeArguments {
     /// Longest time between two decisions of a workload (5s, 500ms).
     #[arg(long, env = "PEAKSCALER_TICK", value_name = "DURATION", default_value = "5s", value_parser = duration)]
     tick: Duration,
-    /// Most workloads at a time; more get RESOURCE_EXHAUSTED.
+    /// Most workloads at a time; more get `RESOURCE_EXHAUSTED`.
     #[arg(long, env = "PEAKSCALER_MAX_WORKLOADS", value_name = "NUMBER", default_value_t = 10_000)]
     max_workloads: usize,
     /// Drop a workload that KEDA has not asked for in this time.
@@ -46,7 +46,7 @@ pub struct ServeArguments {
     /// Prometheus for triggers that name none.
     #[arg(long, env = "PEAKSCALER_PROMETHEUS_ADDRESS", value_name = "URL")]
     prometheus_address: Option<String>,
-    /// Kubeconfig; without it the pod's own ServiceAccount.
+    /// Kubeconfig; without it the pod's own service account.
     #[arg(long, env = "PEAKSCALER_KUBECONFIG", value_name = "FILE", conflicts_with = "no_cluster")]
     kubeconfig: Option<PathBuf>,
     /// Run without a cluster: ready replicas come from Prometheus.
@@ -104,7 +104,8 @@ fn duration(text: &str) -> Result<Duration, String> {
 }
 
 pub(super) fn run(arguments: &ServeArguments) -> anyhow::Result<ExitCode> {
-    logs::start(arguments.log_format, &arguments.log).with_context(|| format!("--log {:?}", arguments.log))?;
+    logs::start(arguments.log_format, &arguments.log)
+        .with_context(|| format!("--log {:?}", arguments.log))?;
     super::runtime()?.block_on(async {
         let clock = Clock::real();
         let sources = live_sources(arguments, &clock).await?;
@@ -218,7 +219,8 @@ impl Server {
             .records
             .as_ref()
             .map(|options| {
-                RecordSink::open(options).with_context(|| format!("--record-dir {}", options.directory.display()))
+                RecordSink::open(options)
+                    .with_context(|| format!("--record-dir {}", options.directory.display()))
             })
             .transpose()?;
         let listener = bind("--listen", settings.listen).await?;
@@ -252,7 +254,7 @@ impl Server {
         &self.engine
     }
 
-    /// Not ready and NOT_SERVING from now on, though everything is still answered.
+    /// Not ready and `NOT_SERVING` from now on, though everything is still answered.
     pub async fn announce_end(&self) {
         self.readiness.set(false);
         self.grpc.announce_end().await;

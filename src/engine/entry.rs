@@ -215,7 +215,11 @@ impl Entry {
     ///
     /// # Errors
     /// As [`Entry::answer`].
-    pub async fn first_answer(&self, clock: &Clock, options: &super::EngineOptions) -> Result<Answer, EngineError> {
+    pub async fn first_answer(
+        &self,
+        clock: &Clock,
+        options: &super::EngineOptions,
+    ) -> Result<Answer, EngineError> {
         let margin_seconds = options.tick.as_secs_f64() * 2.0;
         let mut version = self.subscribe();
         let deadline = crate::clock::later(self.created_at, options.first_answer_within);
@@ -338,11 +342,9 @@ fn decided(record: DecisionRecord, last_good: Option<Arc<DecisionRecord>>, obser
 /// The core refused the observation: what was decided before holds, and ages.
 fn refused(before: Option<&Snapshot>, trouble: String, observed: &Observed) -> Snapshot {
     match before {
-        Some(before) => Snapshot {
-            trouble: Some(trouble),
-            sources: observed.sources.clone(),
-            ..before.clone()
-        },
+        Some(before) => {
+            Snapshot { trouble: Some(trouble), sources: observed.sources.clone(), ..before.clone() }
+        }
         None => Snapshot {
             at: observed.observation.at,
             outcome: Err(EngineError::Decision(crate::core::decision::DecisionError {

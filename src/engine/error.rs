@@ -16,7 +16,9 @@ pub enum EngineError {
     #[error(transparent)]
     Attach(#[from] AttachError),
     /// No room for another workload.
-    #[error("{maximum} workloads are observed already: raise --max-workloads, or wait until idle ones are dropped")]
+    #[error(
+        "{maximum} workloads are observed already: raise --max-workloads, or wait until idle ones are dropped"
+    )]
     TooManyWorkloads {
         /// The bound.
         maximum: usize,

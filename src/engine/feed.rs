@@ -7,9 +7,9 @@ use jiff::Timestamp;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
+use super::Engine;
 use super::entry::{Entry, Snapshot};
 use super::error::EngineError;
-use super::Engine;
 use crate::clock::Stopwatch;
 use crate::observe::{WorkloadId, WorkloadSource};
 use crate::telemetry::catalogue;

@@ -10,7 +10,8 @@ pub(super) fn parse(metadata: &BTreeMap<String, String>) -> Result<(Trigger, Vec
     let Some(queue) = metadata.get("queueURL") else {
         return Err(vec!["queueURL is missing".to_owned()]);
     };
-    for (key, slot) in [("minReplicas", &mut policy.min_replicas), ("maxReplicas", &mut policy.max_replicas)] {
+    for (key, slot) in [("minReplicas", &mut policy.min_replicas), ("maxReplicas", &mut policy.max_replicas)]
+    {
         if let Some(value) = metadata.get(key) {
             match value.parse() {
                 Ok(number) => *slot = number,
@@ -18,7 +19,8 @@ pub(super) fn parse(metadata: &BTreeMap<String, String>) -> Result<(Trigger, Vec
             }
         }
     }
-    let mode = if metadata.get("mode").is_some_and(|mode| mode == "advise") { Mode::Advise } else { Mode::Act };
+    let mode =
+        if metadata.get("mode").is_some_and(|mode| mode == "advise") { Mode::Advise } else { Mode::Act };
     if !problems.is_empty() {
         return Err(problems);
     }
@@ -42,6 +44,7 @@ pub(super) fn parse(metadata: &BTreeMap<String, String>) -> Result<(Trigger, Vec
 pub fn load_trigger(path: &std::path::Path) -> anyhow::Result<Trigger> {
     let text = std::fs::read_to_string(path)?;
     let metadata: BTreeMap<String, BTreeMap<String, String>> = serde_saphyr::from_str(&text)?;
-    let (trigger, _) = parse(&metadata["metadata"]).map_err(|problems| anyhow::anyhow!(problems.join("; ")))?;
+    let (trigger, _) =
+        parse(&metadata["metadata"]).map_err(|problems| anyhow::anyhow!(problems.join("; ")))?;
     Ok(trigger)
 }

@@ -88,7 +88,12 @@ struct Index {
 
 impl Engine {
     /// Starts the engine and the task that drops idle workloads. Needs a tokio runtime.
-    pub fn start(options: EngineOptions, sources: Arc<dyn Sources>, clock: Clock, records: Option<RecordSink>) -> Self {
+    pub fn start(
+        options: EngineOptions,
+        sources: Arc<dyn Sources>,
+        clock: Clock,
+        records: Option<RecordSink>,
+    ) -> Self {
         let engine = Self {
             shared: Arc::new(Shared {
                 options,
@@ -186,7 +191,8 @@ impl Engine {
                 None
             }
         };
-        let entry = Arc::new(Entry::new(key, id.clone(), metadata.clone(), subject, state, self.shared.clock.now()));
+        let entry =
+            Arc::new(Entry::new(key, id.clone(), metadata.clone(), subject, state, self.shared.clock.now()));
         if let Some(accepted) = entry.accepted() {
             for warning in &accepted.warnings {
                 tracing::warn!(workload = %id, warning, "metadata");

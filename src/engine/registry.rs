@@ -23,10 +23,7 @@ pub(super) struct Registry {
 
 impl Registry {
     pub(super) fn new() -> Self {
-        Self {
-            seed: RandomState::new(),
-            shards: (0..SHARDS).map(|_| Shard::default()).collect(),
-        }
+        Self { seed: RandomState::new(), shards: (0..SHARDS).map(|_| Shard::default()).collect() }
     }
 
     pub(super) fn key(&self, namespace: &str, name: &str, metadata: &BTreeMap<String, String>) -> u64 {

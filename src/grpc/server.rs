@@ -69,7 +69,11 @@ impl GrpcServer {
     ///
     /// # Errors
     /// When the TLS files cannot be used or the port's address cannot be told.
-    pub async fn start(listener: TcpListener, engine: Engine, options: GrpcOptions) -> Result<Self, StartError> {
+    pub async fn start(
+        listener: TcpListener,
+        engine: Engine,
+        options: GrpcOptions,
+    ) -> Result<Self, StartError> {
         let address = listener.local_addr()?;
         let stop = CancellationToken::new();
         let tasks = TaskTracker::new();
@@ -101,7 +105,7 @@ impl GrpcServer {
         self.address
     }
 
-    /// Says NOT_SERVING by the health service; everything is still answered.
+    /// Says `NOT_SERVING` by the health service; everything is still answered.
     pub async fn announce_end(&self) {
         self.health.set_service_status("", ServingStatus::NotServing).await;
         self.health.set_not_serving::<ExternalScalerServer<ScalerService>>().await;
@@ -196,10 +200,12 @@ impl Acceptor {
             let open = OpenConnection::new(permit);
             match tls {
                 None => connections::serve(stream, dispatch, bounds, stop).await,
-                Some(tls) => match tokio::time::timeout(HANDSHAKE_WITHIN, tls.acceptor().accept(stream)).await {
-                    Ok(Ok(stream)) => connections::serve(stream, dispatch, bounds, stop).await,
-                    Ok(Err(_)) | Err(_) => catalogue::CONNECTIONS_TOTAL.count_with("tls_failed"),
-                },
+                Some(tls) => {
+                    match tokio::time::timeout(HANDSHAKE_WITHIN, tls.acceptor().accept(stream)).await {
+                        Ok(Ok(stream)) => connections::serve(stream, dispatch, bounds, stop).await,
+                        Ok(Err(_)) | Err(_) => catalogue::CONNECTIONS_TOTAL.count_with("tls_failed"),
+                    }
+                }
             }
             drop(open);
         });

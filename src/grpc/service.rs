@@ -81,7 +81,10 @@ fn metric_spec(reference: &ScaledObjectRef) -> GetMetricSpecResponse {
 
 #[tonic::async_trait]
 impl ExternalScaler for ScalerService {
-    async fn is_active(&self, request: Request<ScaledObjectRef>) -> Result<Response<IsActiveResponse>, Status> {
+    async fn is_active(
+        &self,
+        request: Request<ScaledObjectRef>,
+    ) -> Result<Response<IsActiveResponse>, Status> {
         let watch = Stopwatch::start();
         let answer = self.answer(Some(request.get_ref())).await;
         let answer = answer.map(|(_, answer)| Response::new(IsActiveResponse { result: answer.active }));
@@ -113,7 +116,10 @@ impl ExternalScaler for ScalerService {
         self.metric_spec.answered(watch, Ok(Response::new(metric_spec(request.get_ref()))))
     }
 
-    async fn get_metrics(&self, request: Request<GetMetricsRequest>) -> Result<Response<GetMetricsResponse>, Status> {
+    async fn get_metrics(
+        &self,
+        request: Request<GetMetricsRequest>,
+    ) -> Result<Response<GetMetricsResponse>, Status> {
         let watch = Stopwatch::start();
         let answer = self.answer(request.get_ref().scaled_object_ref.as_ref()).await;
         let answer = answer.map(|(entry, answer)| {
@@ -162,7 +168,8 @@ impl Meter {
             Ok(_) => self.fine.increment(1),
             Err(status) => {
                 let code = code_name(status.code());
-                metrics::counter!(catalogue::GRPC_REQUESTS.name, "method" => self.method, "code" => code).increment(1);
+                metrics::counter!(catalogue::GRPC_REQUESTS.name, "method" => self.method, "code" => code)
+                    .increment(1);
             }
         }
         answer

@@ -46,7 +46,10 @@ mod tests {
     #[test]
     fn every_error_has_its_code_and_keeps_its_words() {
         let decision = |code: &str| {
-            EngineError::Decision(DecisionError { code: code.to_owned(), reason: "the queue is stale".to_owned() })
+            EngineError::Decision(DecisionError {
+                code: code.to_owned(),
+                reason: "the queue is stale".to_owned(),
+            })
         };
         let forbidden = AttachError::Forbidden {
             key: "awsEndpoint",
@@ -56,12 +59,18 @@ mod tests {
         };
         let table = [
             (
-                EngineError::InvalidMetadata { problems: vec!["a is wrong".to_owned(), "b is missing".to_owned()] },
+                EngineError::InvalidMetadata {
+                    problems: vec!["a is wrong".to_owned(), "b is missing".to_owned()],
+                },
                 Code::InvalidArgument,
                 "a is wrong; b is missing",
             ),
             (EngineError::Attach(forbidden), Code::PermissionDenied, "--allow-endpoint"),
-            (EngineError::Attach(AttachError::Unusable("no region".to_owned())), Code::Unavailable, "no region"),
+            (
+                EngineError::Attach(AttachError::Unusable("no region".to_owned())),
+                Code::Unavailable,
+                "no region",
+            ),
             (EngineError::TooManyWorkloads { maximum: 7 }, Code::ResourceExhausted, "7 workloads"),
             (EngineError::NotYet { waited_seconds: 2.0 }, Code::Unavailable, "2 s after"),
             (decision("UNAVAILABLE"), Code::Unavailable, "the queue is stale"),

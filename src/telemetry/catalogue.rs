@@ -88,7 +88,8 @@ pub const SECONDS_BUCKETS: [f64; 14] =
 pub const WORKLOAD_LABELS: &[&str] = &["namespace", "workload", "queue"];
 
 /// The running version.
-pub const BUILD_INFO: Metric = Metric::gauge("peakscaler_build_info", &["version"], "Always 1; says which version runs.");
+pub const BUILD_INFO: Metric =
+    Metric::gauge("peakscaler_build_info", &["version"], "Always 1; says which version runs.");
 /// Calls answered.
 pub const GRPC_REQUESTS: Metric = Metric::counter(
     "peakscaler_grpc_requests_total",
@@ -114,8 +115,11 @@ pub const CONNECTIONS_TOTAL: Metric = Metric::counter(
     "Connections by outcome: accepted, refused (--max-connections), tls_failed, aged (--max-connection-age).",
 );
 /// Workloads observed.
-pub const WORKLOADS: Metric =
-    Metric::gauge("peakscaler_workloads", &["state"], "Workloads at present, by state of their metadata: valid, invalid.");
+pub const WORKLOADS: Metric = Metric::gauge(
+    "peakscaler_workloads",
+    &["state"],
+    "Workloads at present, by state of their metadata: valid, invalid.",
+);
 /// Workloads no longer observed.
 pub const WORKLOADS_DROPPED: Metric = Metric::counter(
     "peakscaler_workloads_dropped_total",
@@ -128,8 +132,11 @@ pub const WORKLOADS_REFUSED: Metric =
 /// Decisions taken.
 pub const DECISIONS: Metric = Metric::counter("peakscaler_decisions_total", &[], "Decisions taken.");
 /// Time of a decision.
-pub const DECISION_DURATION: Metric =
-    Metric::histogram("peakscaler_decision_duration_seconds", &[], "Time to take one decision, without observing.");
+pub const DECISION_DURATION: Metric = Metric::histogram(
+    "peakscaler_decision_duration_seconds",
+    &[],
+    "Time to take one decision, without observing.",
+);
 /// Records written or lost.
 pub const RECORDS: Metric = Metric::counter(
     "peakscaler_records_total",
@@ -144,8 +151,11 @@ pub const DESIRED: Metric = Metric::gauge(
     "Replicas wanted now; absent while there is no number.",
 );
 /// Replicas ready.
-pub const READY: Metric =
-    Metric::gauge("peakscaler_workload_ready_replicas", WORKLOAD_LABELS, "Replicas that are ready, where they are seen.");
+pub const READY: Metric = Metric::gauge(
+    "peakscaler_workload_ready_replicas",
+    WORKLOAD_LABELS,
+    "Replicas that are ready, where they are seen.",
+);
 /// Replicas wanted one node lead time from now.
 pub const AHEAD: Metric = Metric::gauge(
     "peakscaler_workload_ahead_replicas",
@@ -156,11 +166,17 @@ pub const AHEAD: Metric = Metric::gauge(
 pub const BUFFER: Metric =
     Metric::gauge("peakscaler_workload_buffer_replicas", WORKLOAD_LABELS, "Replicas of the capacity buffer.");
 /// The backlog.
-pub const BACKLOG: Metric =
-    Metric::gauge("peakscaler_workload_backlog_orders", WORKLOAD_LABELS, "Orders waiting or in work, as estimated.");
+pub const BACKLOG: Metric = Metric::gauge(
+    "peakscaler_workload_backlog_orders",
+    WORKLOAD_LABELS,
+    "Orders waiting or in work, as estimated.",
+);
 /// Arrivals.
-pub const ARRIVAL_RATE: Metric =
-    Metric::gauge("peakscaler_workload_arrivals_orders_per_second", WORKLOAD_LABELS, "Orders arriving per second.");
+pub const ARRIVAL_RATE: Metric = Metric::gauge(
+    "peakscaler_workload_arrivals_orders_per_second",
+    WORKLOAD_LABELS,
+    "Orders arriving per second.",
+);
 /// Service rate.
 pub const SERVICE_RATE: Metric = Metric::gauge(
     "peakscaler_workload_service_rate_orders_per_second",
@@ -256,11 +272,19 @@ mod tests {
         for metric in METRICS {
             assert!(seen.insert(metric.name), "{} stands twice", metric.name);
             assert!(metric.name.starts_with("peakscaler_"), "{}", metric.name);
-            assert!(metric.name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_'), "{}", metric.name);
+            assert!(
+                metric.name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_'),
+                "{}",
+                metric.name
+            );
             assert!(metric.help.ends_with('.'), "{}: the help is a sentence", metric.name);
             assert_eq!(metric.kind == Kind::Counter, metric.name.ends_with("_total"), "{}", metric.name);
             if metric.kind == Kind::Histogram {
-                assert!(metric.name.ends_with("_seconds"), "{}: histograms have buckets of seconds", metric.name);
+                assert!(
+                    metric.name.ends_with("_seconds"),
+                    "{}: histograms have buckets of seconds",
+                    metric.name
+                );
             }
         }
     }

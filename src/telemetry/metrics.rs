@@ -137,7 +137,12 @@ fn render_workloads(page: &mut String, views: &[View]) {
         for source in &view.snapshot.sources {
             if let Some(age) = source.age_seconds {
                 let name = escaped(&source.source);
-                let _ = writeln!(page, "{}{{{},source=\"{name}\"}} {age}", catalogue::SOURCE_AGE.name, view.labels);
+                let _ = writeln!(
+                    page,
+                    "{}{{{},source=\"{name}\"}} {age}",
+                    catalogue::SOURCE_AGE.name,
+                    view.labels
+                );
             }
         }
     }

@@ -182,11 +182,14 @@ mod tests {
             }
             files.current.flush().unwrap();
         }
-        let sizes: Vec<u64> =
-            fs::read_dir(directory.path()).unwrap().map(|file| file.unwrap().metadata().unwrap().len()).collect();
+        let sizes: Vec<u64> = fs::read_dir(directory.path())
+            .unwrap()
+            .map(|file| file.unwrap().metadata().unwrap().len())
+            .collect();
         assert!(sizes.iter().sum::<u64>() <= 16_000, "{sizes:?}");
         assert!(sizes.len() > 3, "{sizes:?}");
-        let newest = fs::read_to_string(path(directory.path(), *numbers(directory.path()).unwrap().last().unwrap()));
+        let newest =
+            fs::read_to_string(path(directory.path(), *numbers(directory.path()).unwrap().last().unwrap()));
         let line: serde_json::Value = serde_json::from_str(newest.unwrap().lines().next().unwrap()).unwrap();
         assert_eq!((line["namespace"].as_str(), line["workload"].as_str()), (Some("shop"), Some("packers")));
     }

@@ -66,8 +66,17 @@ fn the_same_input_gives_the_same_bytes() {
     for answer in output.lines() {
         let answer: serde_json::Value = serde_json::from_str(answer).unwrap();
         for field in [
-            "at", "desired", "active", "ahead", "buffer", "binding", "backlog", "arrival_rate", "service_rate",
-            "service_rate_lower", "late_expected",
+            "at",
+            "desired",
+            "active",
+            "ahead",
+            "buffer",
+            "binding",
+            "backlog",
+            "arrival_rate",
+            "service_rate",
+            "service_rate_lower",
+            "late_expected",
         ] {
             assert!(answer.get(field).is_some(), "{field} is missing in {answer}");
         }
@@ -96,7 +105,8 @@ fn garbage_is_answered_line_by_line() {
 #[test]
 fn time_never_goes_back() {
     let output = run(&format!("{}\n{}\n{}\n", line(10, 1), line(5, 1), line(10, 1)));
-    let answers: Vec<serde_json::Value> = output.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let answers: Vec<serde_json::Value> =
+        output.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(answers[1]["line"], 2, "{output}");
     assert!(answers[1]["error"].as_str().unwrap().contains("at"), "{output}");
     assert_eq!(answers[2]["at"], "2026-11-27T08:00:10Z", "{output}");

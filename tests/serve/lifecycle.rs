@@ -1,10 +1,13 @@
 //! Health, reflection, age and number of connections, and the end.
 
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use peakscaler::cli::serve::Settings;
-use peakscaler::grpc::GrpcOptions;
+use peakscaler::grpc::proto::external_scaler_client::ExternalScalerClient;
+use peakscaler::grpc::{GrpcOptions, TlsFiles};
 use peakscaler::observe::AttachError;
+use tonic::transport::{Certificate, Channel, ClientTlsConfig, Identity};
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
@@ -45,7 +48,8 @@ async fn reflection_knows_the_services() {
         .await
         .unwrap()
         .into_inner();
-    let Some(MessageResponse::ListServicesResponse(list)) = answers.message().await.unwrap().unwrap().message_response
+    let Some(MessageResponse::ListServicesResponse(list)) =
+        answers.message().await.unwrap().unwrap().message_response
     else {
         panic!("not a list of services");
     };
@@ -94,8 +98,10 @@ async fn old_connections_end_and_calls_go_on() {
 
 #[tokio::test]
 async fn a_connection_too_many_is_closed() {
-    let settings =
-        Settings { grpc: GrpcOptions { max_connections: 1, ..GrpcOptions::default() }, ..Settings::default() };
+    let settings = Settings {
+        grpc: GrpcOptions { max_connections: 1, ..GrpcOptions::default() },
+        ..Settings::default()
+    };
     let running = Running::start(settings).await;
     let mut first = running.client().await;
     first.get_metrics(ask(reference("packers", &[]))).await.unwrap();
@@ -106,10 +112,56 @@ async fn a_connection_too_many_is_closed() {
     first.get_metrics(ask(reference("packers", &[]))).await.unwrap();
 }
 
+fn tls_file(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/serve/tls").join(name)
+}
+
+fn with_tls(client_authorities: Option<PathBuf>) -> Settings {
+    // Fails when another test installed it already, which is as good.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let files =
+        TlsFiles { certificate: tls_file("server.pem"), key: tls_file("server-key.pem"), client_authorities };
+    Settings { grpc: GrpcOptions { tls: Some(files), ..GrpcOptions::default() }, ..Settings::default() }
+}
+
+async fn over_tls(running: &Running, identity: Option<Identity>) -> Result<i64, String> {
+    let authority = Certificate::from_pem(std::fs::read(tls_file("ca.pem")).unwrap());
+    let mut tls = ClientTlsConfig::new().ca_certificate(authority).domain_name("localhost");
+    if let Some(identity) = identity {
+        tls = tls.identity(identity);
+    }
+    let endpoint = Channel::from_shared(format!("https://{}", running.server.address())).unwrap();
+    let channel = endpoint.tls_config(tls).unwrap().connect().await.map_err(|error| error.to_string())?;
+    let answer = ExternalScalerClient::new(channel).get_metrics(ask(reference("packers", &[]))).await;
+    answer
+        .map(|answer| answer.into_inner().metric_values[0].metric_value)
+        .map_err(|status| status.to_string())
+}
+
+#[tokio::test]
+async fn tls_answers_clients_that_trust_the_authority() {
+    let running = Running::start(with_tls(None)).await;
+    assert_eq!(over_tls(&running, None).await, Ok(3));
+    // Plain text on a TLS port is closed.
+    let plain = Channel::from_shared(format!("http://{}", running.server.address())).unwrap().connect_lazy();
+    ExternalScalerClient::new(plain).get_metrics(ask(reference("packers", &[]))).await.unwrap_err();
+}
+
+#[tokio::test]
+async fn with_an_authority_for_clients_only_theirs_are_answered() {
+    let running = Running::start(with_tls(Some(tls_file("ca.pem")))).await;
+    over_tls(&running, None).await.unwrap_err();
+    let read = |name| std::fs::read(tls_file(name)).unwrap();
+    let identity = Identity::from_pem(read("client.pem"), read("client-key.pem"));
+    assert_eq!(over_tls(&running, Some(identity)).await, Ok(3));
+}
+
 #[tokio::test]
 async fn a_request_too_large_is_refused() {
-    let settings =
-        Settings { grpc: GrpcOptions { max_message_bytes: 4096, ..GrpcOptions::default() }, ..Settings::default() };
+    let settings = Settings {
+        grpc: GrpcOptions { max_message_bytes: 4096, ..GrpcOptions::default() },
+        ..Settings::default()
+    };
     let running = Running::start(settings).await;
     let large = "x".repeat(5000);
     let mut client = running.client().await;

@@ -29,6 +29,7 @@ pub(crate) struct Shown {
     pub(crate) queue: Option<QueueReading>,
     pub(crate) replicas: Option<Replicas>,
     pub(crate) attach_error: Option<AttachError>,
+    pub(crate) panics: bool,
     /// In place of now, as if the observer stood still.
     pub(crate) frozen_at: Option<Timestamp>,
 }
@@ -50,6 +51,7 @@ impl Default for Script {
             queue: Some(QueueReading { visible: 0.0, in_flight: 0.0, delayed: 0.0, age_seconds: 0.0 }),
             replicas: Some(Replicas { ready: 0, starting: Vec::new(), pending: 0, wanted: Some(0) }),
             attach_error: None,
+            panics: false,
             frozen_at: None,
         };
         Self { shown: Arc::new(watch::Sender::new(shown)), attached: Arc::default() }
@@ -71,6 +73,7 @@ struct ScriptedSource(watch::Receiver<Shown>);
 impl WorkloadSource for ScriptedSource {
     fn observe(&mut self, now: Timestamp) -> Observed {
         let shown = self.0.borrow_and_update().clone();
+        assert!(!shown.panics, "a defect");
         let error = shown.queue.is_none().then(|| "the emulator is stopped".to_owned());
         Observed {
             observation: Observation {

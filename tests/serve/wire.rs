@@ -161,6 +161,36 @@ async fn a_first_call_waits_two_seconds_for_sources_and_tells_why_there_is_no_nu
 }
 
 #[tokio::test]
+async fn a_first_call_gets_the_number_when_the_first_reading_comes_in_time() {
+    let script = Script::default();
+    script.set(|shown| shown.queue = None);
+    let running = Running::start_with(Settings::default(), script).await;
+    let mut client = running.client().await;
+    let call = tokio::spawn(async move { client.get_metrics(ask(reference("packers", &[]))).await });
+    until("the call waits", || running.hand.sleepers() >= 3).await;
+    assert!(!call.is_finished());
+    running.script.set(|shown| {
+        shown.queue = Some(QueueReading { visible: 0.0, in_flight: 0.0, delayed: 0.0, age_seconds: 0.0 });
+    });
+    let answer = soon("the number", call).await.unwrap().unwrap();
+    assert_eq!(answer.into_inner().metric_values[0].metric_value, 3);
+}
+
+#[tokio::test]
+async fn a_panic_drops_the_workload_and_the_next_call_starts_it_afresh() {
+    let running = Running::start(Settings::default()).await;
+    let mut client = running.client().await;
+    client.get_metrics(ask(reference("packers", &[]))).await.unwrap();
+    let mut activity = client.stream_is_active(reference("packers", &[])).await.unwrap().into_inner();
+    assert!(soon("the state", activity.message()).await.unwrap().unwrap().result);
+    running.script.set(|shown| shown.panics = true);
+    assert!(soon("the stream's end", activity.message()).await.unwrap().is_none());
+    assert_eq!(running.server.engine().count(), 0);
+    running.script.set(|shown| shown.panics = false);
+    client.get_metrics(ask(reference("packers", &[]))).await.unwrap();
+}
+
+#[tokio::test]
 async fn a_forbidden_endpoint_names_the_flag() {
     let script = Script::default();
     let forbidden = AttachError::Forbidden {
