@@ -37,21 +37,8 @@ pub struct ServeArguments {
     #[arg(long, env = "PEAKSCALER_IDLE_AFTER", value_name = "DURATION", default_value = "15m", value_parser = duration)]
     idle_after: Duration,
 
-    /// Endpoint that triggers may name, as NAMESPACE=URL or URL for all namespaces; repeatable.
-    #[arg(long, env = "PEAKSCALER_ALLOW_ENDPOINT", value_name = "[NAMESPACE=]URL", value_delimiter = ',')]
-    allow_endpoint: Vec<String>,
-    /// Role that triggers may assume, as NAMESPACE=ARN or ARN for all namespaces; repeatable.
-    #[arg(long, env = "PEAKSCALER_ALLOW_ROLE", value_name = "[NAMESPACE=]ARN", value_delimiter = ',')]
-    allow_role: Vec<String>,
-    /// Prometheus for triggers that name none.
-    #[arg(long, env = "PEAKSCALER_PROMETHEUS_ADDRESS", value_name = "URL")]
-    prometheus_address: Option<String>,
-    /// Kubeconfig; without it the pod's own service account.
-    #[arg(long, env = "PEAKSCALER_KUBECONFIG", value_name = "FILE", conflicts_with = "no_cluster")]
-    kubeconfig: Option<PathBuf>,
-    /// Run without a cluster: ready replicas come from Prometheus.
-    #[arg(long, env = "PEAKSCALER_NO_CLUSTER")]
-    no_cluster: bool,
+    #[command(flatten)]
+    sources: super::sources::SourceArguments,
 
     /// Close connections of this age, one tenth more or less, so that KEDA finds new pods (0s: never).
     #[arg(long, env = "PEAKSCALER_MAX_CONNECTION_AGE", value_name = "DURATION", default_value = "5m", value_parser = duration)]
@@ -97,7 +84,7 @@ pub struct ServeArguments {
     log: String,
 }
 
-fn duration(text: &str) -> Result<Duration, String> {
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
     let wrong = |_| format!("{text:?} is not a duration: write it like 500ms, 5s or 15m");
     let span: jiff::SignedDuration = text.parse().map_err(wrong)?;
     Duration::try_from(span).map_err(wrong)
@@ -108,7 +95,7 @@ pub(super) fn run(arguments: &ServeArguments) -> anyhow::Result<ExitCode> {
         .with_context(|| format!("--log {:?}", arguments.log))?;
     super::runtime()?.block_on(async {
         let clock = Clock::real();
-        let sources = live_sources(arguments, &clock).await?;
+        let sources = arguments.sources.open(&clock).await?;
         serve(arguments, sources, clock).await?;
         Ok(ExitCode::SUCCESS)
     })
@@ -269,11 +256,6 @@ impl Server {
         // A scraper that keeps its connection open must not keep the process.
         let _ = tokio::time::timeout(Duration::from_secs(1), self.admin_task).await;
     }
-}
-
-async fn live_sources(arguments: &ServeArguments, clock: &Clock) -> anyhow::Result<Arc<dyn Sources>> {
-    let _ = (arguments, clock);
-    anyhow::bail!("shim")
 }
 
 async fn bind(flag: &str, address: SocketAddr) -> anyhow::Result<TcpListener> {

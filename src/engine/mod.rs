@@ -288,13 +288,12 @@ fn inherited(trigger: &Trigger, siblings: &[Arc<Entry>]) -> Workload {
     }
 }
 
-/// Whether two triggers read the very same sources; policy and mode play no part in reading.
+/// Whether two triggers read the very same sources. Of the policy only `staleAfter` plays a part.
 fn same_sources(a: &Trigger, b: &Trigger) -> bool {
     let reading = |trigger: &Trigger| {
-        let mut reading = trigger.clone();
-        reading.policy = crate::core::Policy::default();
-        reading.mode = crate::trigger::Mode::Act;
-        reading
+        let stale_after_seconds = trigger.policy.stale_after_seconds;
+        let policy = crate::core::Policy { stale_after_seconds, ..crate::core::Policy::default() };
+        Trigger { policy, mode: crate::trigger::Mode::Act, ..trigger.clone() }
     };
     reading(a) == reading(b)
 }

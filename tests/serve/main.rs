@@ -3,5 +3,6 @@
 mod admin;
 mod decide;
 mod lifecycle;
+mod process;
 mod support;
 mod wire;

@@ -1,0 +1,101 @@
+//! Flags of `serve` that say what may be read, and how.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use kube::config::{KubeConfigOptions, Kubeconfig};
+
+use super::serve::duration;
+use crate::clock::Clock;
+use crate::observe::cluster::{Cluster, KubernetesCluster};
+use crate::observe::{AllowList, LiveOptions, LiveSources, Sources};
+
+/// Where facts come from.
+#[derive(Debug, clap::Args)]
+pub(super) struct SourceArguments {
+    /// Endpoint that a namespace's triggers may name, repeatable: `shop=http://localstack:4566`,
+    /// `*=https://host/path-*`. Without any, only AWS's own.
+    #[arg(
+        long,
+        env = "PEAKSCALER_ALLOW_ENDPOINT",
+        value_name = "NAMESPACE=URL",
+        value_delimiter = ','
+    )]
+    allow_endpoint: Vec<String>,
+    /// Role that a namespace's triggers may assume, repeatable: `shop=arn:aws:iam::1:role/queues`.
+    /// Without any, only the pod's own identity.
+    #[arg(
+        long,
+        env = "PEAKSCALER_ALLOW_ROLE",
+        value_name = "NAMESPACE=ARN",
+        value_delimiter = ','
+    )]
+    allow_role: Vec<String>,
+    /// Prometheus for triggers that name none; every namespace may use it.
+    #[arg(long, env = "PEAKSCALER_PROMETHEUS_ADDRESS", value_name = "URL")]
+    prometheus_address: Option<String>,
+    /// Bearer token for that address; read again at every query.
+    #[arg(
+        long,
+        env = "PEAKSCALER_PROMETHEUS_TOKEN_FILE",
+        value_name = "FILE",
+        requires = "prometheus_address"
+    )]
+    prometheus_token_file: Option<PathBuf>,
+    /// From one Prometheus query to its next.
+    #[arg(long, env = "PEAKSCALER_PROMETHEUS_PERIOD", value_name = "DURATION", default_value = "15s", value_parser = duration)]
+    prometheus_period: Duration,
+    /// From one reading of a queue's counters to the next; at least 20s on AWS itself.
+    #[arg(long, env = "PEAKSCALER_SQS_PERIOD", value_name = "DURATION", default_value = "20s", value_parser = duration)]
+    sqs_period: Duration,
+    /// Kubeconfig; without it the pod's own service account, or what kubectl would use.
+    #[arg(
+        long,
+        env = "PEAKSCALER_KUBECONFIG",
+        value_name = "FILE",
+        conflicts_with = "no_cluster"
+    )]
+    kubeconfig: Option<PathBuf>,
+    /// Run without a cluster: ready replicas come from `replicasQuery`.
+    #[arg(long, env = "PEAKSCALER_NO_CLUSTER")]
+    no_cluster: bool,
+}
+
+impl SourceArguments {
+    /// Opens what the flags name; nothing is contacted before a trigger asks for it.
+    pub(super) async fn open(&self, clock: &Clock) -> anyhow::Result<Arc<dyn Sources>> {
+        let allow =
+            AllowList::parse(&self.allow_endpoint, &self.allow_role, self.prometheus_address.as_deref())?;
+        let options = LiveOptions {
+            allow,
+            prometheus_token_file: self.prometheus_token_file.clone(),
+            sqs_period: self.sqs_period,
+            prometheus_period: self.prometheus_period,
+            aws_identity: None,
+            cluster: self.cluster(clock).await?,
+        };
+        Ok(Arc::new(LiveSources::new(clock.clone(), options).context("opening an HTTP client")?))
+    }
+
+    async fn cluster(&self, clock: &Clock) -> anyhow::Result<Option<Arc<dyn Cluster>>> {
+        if self.no_cluster {
+            return Ok(None);
+        }
+        let config = match &self.kubeconfig {
+            Some(path) => {
+                let what = || format!("--kubeconfig {}", path.display());
+                let kubeconfig = Kubeconfig::read_from(path).with_context(what)?;
+                kube::Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default())
+                    .await
+                    .with_context(what)?
+            }
+            None => kube::Config::infer()
+                .await
+                .context("no cluster is configured here: name one with --kubeconfig, or say --no-cluster")?,
+        };
+        let client = kube::Client::try_from(config).context("the cluster's configuration cannot be used")?;
+        Ok(Some(Arc::new(KubernetesCluster::new(client, clock.clone()))))
+    }
+}
