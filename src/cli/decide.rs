@@ -10,7 +10,7 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 
 use crate::core::{Observation, Workload};
-use crate::engine::load_trigger;
+use crate::trigger::scaled_object::load_trigger;
 
 /// Arguments of `decide`.
 #[derive(Debug, clap::Args)]
@@ -42,7 +42,7 @@ pub(super) fn run(arguments: &DecideArguments) -> anyhow::Result<ExitCode> {
 }
 
 fn open(path: &Path) -> anyhow::Result<Workload> {
-    let trigger = load_trigger(path).with_context(|| format!("--trigger {}", path.display()))?;
+    let trigger = load_trigger(path).context("--trigger")?;
     Ok(Workload::new(trigger.policy))
 }
 

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use clap::ValueEnum;
 
+use crate::telemetry::catalogue::render_metrics_docs;
 use crate::trigger::docs::render_metadata_docs;
 
 /// Arguments of `peakscaler docs`.
@@ -18,6 +19,8 @@ pub struct Args {
 enum Document {
     /// The scaler metadata: docs/metadata.md.
     Metadata,
+    /// What `/metrics` serves: docs/metrics.md.
+    Metrics,
 }
 
 /// Prints the document.
@@ -27,6 +30,7 @@ enum Document {
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let text = match args.document {
         Document::Metadata => render_metadata_docs(),
+        Document::Metrics => render_metrics_docs(),
     };
     std::io::stdout().lock().write_all(text.as_bytes())?;
     Ok(ExitCode::SUCCESS)

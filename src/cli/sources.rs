@@ -17,21 +17,11 @@ use crate::observe::{AllowList, LiveOptions, LiveSources, Sources};
 pub(super) struct SourceArguments {
     /// Endpoint that a namespace's triggers may name, repeatable: `shop=http://localstack:4566`,
     /// `*=https://host/path-*`. Without any, only AWS's own.
-    #[arg(
-        long,
-        env = "PEAKSCALER_ALLOW_ENDPOINT",
-        value_name = "NAMESPACE=URL",
-        value_delimiter = ','
-    )]
+    #[arg(long, env = "PEAKSCALER_ALLOW_ENDPOINT", value_name = "NAMESPACE=URL", value_delimiter = ',')]
     allow_endpoint: Vec<String>,
     /// Role that a namespace's triggers may assume, repeatable: `shop=arn:aws:iam::1:role/queues`.
     /// Without any, only the pod's own identity.
-    #[arg(
-        long,
-        env = "PEAKSCALER_ALLOW_ROLE",
-        value_name = "NAMESPACE=ARN",
-        value_delimiter = ','
-    )]
+    #[arg(long, env = "PEAKSCALER_ALLOW_ROLE", value_name = "NAMESPACE=ARN", value_delimiter = ',')]
     allow_role: Vec<String>,
     /// Prometheus for triggers that name none; every namespace may use it.
     #[arg(long, env = "PEAKSCALER_PROMETHEUS_ADDRESS", value_name = "URL")]
@@ -51,12 +41,7 @@ pub(super) struct SourceArguments {
     #[arg(long, env = "PEAKSCALER_SQS_PERIOD", value_name = "DURATION", default_value = "20s", value_parser = duration)]
     sqs_period: Duration,
     /// Kubeconfig; without it the pod's own service account, or what kubectl would use.
-    #[arg(
-        long,
-        env = "PEAKSCALER_KUBECONFIG",
-        value_name = "FILE",
-        conflicts_with = "no_cluster"
-    )]
+    #[arg(long, env = "PEAKSCALER_KUBECONFIG", value_name = "FILE", conflicts_with = "no_cluster")]
     kubeconfig: Option<PathBuf>,
     /// Run without a cluster: ready replicas come from `replicasQuery`.
     #[arg(long, env = "PEAKSCALER_NO_CLUSTER")]

@@ -14,7 +14,7 @@ use super::feed::Feed;
 use crate::clock::{Clock, seconds_between};
 use crate::core::{DecisionRecord, Workload};
 use crate::observe::{Observed, SourceHealth, WorkloadId};
-use crate::trigger::{BacklogSource, Mode, Trigger};
+use crate::trigger::{BacklogSource, Mode, Origin, Problem, Trigger};
 
 /// What KEDA is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,12 +67,14 @@ pub struct Accepted {
 impl Subject {
     /// Validates metadata as it came over the wire.
     pub fn parse(metadata: &BTreeMap<String, String>) -> Self {
-        match super::metadata::parse(metadata) {
+        let in_words = |problems: Vec<Problem>| problems.iter().map(ToString::to_string).collect();
+        match Trigger::parse(metadata, Origin::Request) {
             Ok((trigger, warnings)) => {
                 let queue = queue_name(&trigger.backlog);
+                let warnings = in_words(warnings);
                 Self::Accepted(Box::new(Accepted { trigger, warnings, queue }))
             }
-            Err(problems) => Self::Rejected(problems),
+            Err(problems) => Self::Rejected(in_words(problems)),
         }
     }
 }

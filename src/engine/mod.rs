@@ -14,7 +14,6 @@
 mod entry;
 mod error;
 mod feed;
-mod metadata;
 mod registry;
 
 use std::collections::{BTreeMap, HashMap};
@@ -33,7 +32,6 @@ use crate::trigger::Trigger;
 pub use entry::{Accepted, Answer, Entry, Snapshot, Subject, metric_name};
 pub use error::EngineError;
 use feed::Feed;
-pub use metadata::load_trigger;
 use registry::Registry;
 
 /// How the engine runs. The defaults are those of `serve`.

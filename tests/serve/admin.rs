@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use peakscaler::cli::serve::Settings;
-use peakscaler::telemetry::catalogue::METRICS;
+use peakscaler::telemetry::catalogue::{METRICS, render_metrics_docs};
 
 use crate::support::{Running, ask, get, reference};
 
@@ -40,6 +40,12 @@ async fn every_metric_on_the_page_stands_in_the_catalogue() {
     ] {
         assert!(page.contains(&line), "{line} is missing in\n{page}");
     }
+}
+
+#[test]
+fn the_documentation_is_what_the_catalogue_says() {
+    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/metrics.md")).unwrap();
+    assert_eq!(page, render_metrics_docs(), "`make docs` writes it anew");
 }
 
 #[tokio::test]

@@ -76,14 +76,16 @@ async fn it_serves_and_ends_cleanly_on_either_signal() {
 async fn an_endpoint_is_contacted_only_when_the_operator_allows_it() {
     let endpoint = ("awsEndpoint", "http://127.0.0.1:9");
     let process = Process::start(&[]).await;
-    let status = process.client().await.get_metrics(ask(reference("packers", &[endpoint]))).await.unwrap_err();
+    let status =
+        process.client().await.get_metrics(ask(reference("packers", &[endpoint]))).await.unwrap_err();
     assert_eq!(status.code(), Code::PermissionDenied);
     assert!(status.message().contains("--allow-endpoint"), "{}", status.message());
     drop(process);
 
     let process = Process::start(&["--allow-endpoint", "shop=http://127.0.0.1:9"]).await;
     let began = peakscaler::clock::Stopwatch::start();
-    let status = process.client().await.get_metrics(ask(reference("packers", &[endpoint]))).await.unwrap_err();
+    let status =
+        process.client().await.get_metrics(ask(reference("packers", &[endpoint]))).await.unwrap_err();
     assert_eq!(status.code(), Code::Unavailable, "{status:?}");
     // The first call waits two seconds for a number, and no longer.
     assert!(began.elapsed() < Duration::from_secs(8), "{:?}", began.elapsed());
