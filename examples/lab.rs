@@ -1,16 +1,20 @@
 //! Runs policies in the benchmark's cells and prints a table:
 //! `lab [--days 7] [--seed 1] [--seeds 1] [--regime 300,120] [--happening normal,black-friday]
-//! [--policy keda,core,fixed] [--scenario FILE]... [--set KEY=VALUE]`.
+//! [--policy keda,core,fixed,best,grid,peers] [--scenario FILE]... [--set KEY=VALUE]`.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use peakscaler::replay::ScalingPolicy;
 use peakscaler::replay::cells::{HAPPENINGS, REGIMES, cell};
-use peakscaler::replay::policies::{CorePolicy, Fixed, KedaSqs};
+use peakscaler::replay::policies::{
+    BacklogPerInstance, CorePolicy, Fixed, KedaSqs, KedaSqsAndCron, Knative, Practo, Watermark, Zalando, schedule,
+    tuning,
+};
 use peakscaler::replay::run::Cell;
 use peakscaler::replay::scenario::Scenario;
 use peakscaler::replay::score::Score;
+use peakscaler::replay::units::ceil;
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -48,7 +52,9 @@ fn main() {
         }
     }
     if let Ok(grace) = grace.parse() {
-        scenarios.iter_mut().for_each(|scenario| scenario.service.grace_seconds = grace);
+        for scenario in &mut scenarios {
+            scenario.service.grace_seconds = grace;
+        }
     }
 
     println!(
@@ -84,22 +90,45 @@ fn candidates(list: &str, cell: &Cell) -> Vec<Box<dyn ScalingPolicy>> {
     for name in list.split(',') {
         match name {
             "core" => policies.push(Box::new(CorePolicy::for_scenario(cell.scenario()))),
-            "fixed" => policies.push(Box::new(Fixed::new(cell.least_peak().ceil() as u32 + 1))),
+            "fixed" => policies.push(Box::new(Fixed::new(ceil(cell.least_peak()) + 1))),
             "keda" => {
                 policies.push(Box::new(KedaSqs::with_defaults()));
                 let service = cell.scenario().service.mean_seconds;
                 let wait = cell.scenario().goal.target_wait_seconds.unwrap_or(300.0);
                 policies.push(Box::new(KedaSqs::with_queue_length((wait / service).floor())));
             }
+            "best" => {
+                let (length, _) = tuning::best_queue_length(cell);
+                policies.push(Box::new(KedaSqs::with_queue_length(length)));
+            }
             "grid" => {
-                for length in [2.0, 3.0, 4.0, 6.0, 8.0, 10.0, 12.0, 20.0, 30.0] {
+                for length in tuning::QUEUE_LENGTHS {
                     policies.push(Box::new(KedaSqs::with_queue_length(length)));
                 }
             }
-            other => eprintln!("policy {other} is none of core, fixed, keda, grid"),
+            "peers" => policies.extend(peers(cell)),
+            other => eprintln!("policy {other} is none of core, fixed, keda, best, grid, peers"),
         }
     }
     policies
+}
+
+/// The peers with what their documents recommend for this goal.
+fn peers(cell: &Cell) -> Vec<Box<dyn ScalingPolicy>> {
+    let scenario = cell.scenario();
+    let (service, max) = (scenario.service.mean_seconds, scenario.pods.max);
+    let wait = scenario.goal.target_wait_seconds.unwrap_or(300.0);
+    let share = (wait / service).floor().max(1.0);
+    let entries = schedule::of_operator(scenario);
+    vec![
+        Box::new(KedaSqsAndCron::new(KedaSqs::with_queue_length(share), entries.clone())),
+        Box::new(BacklogPerInstance::fixed(wait, service)),
+        Box::new(BacklogPerInstance::measured(wait, service)),
+        Box::new(Zalando::new(share, entries)),
+        Box::new(Practo::new(share, service, scenario.pods.min, max)),
+        Box::new(Knative::new(0.7 * share, max)),
+        Box::new(Watermark::new(0.5 * share, share, max)),
+    ]
 }
 
 fn row(score: &Score) -> String {

@@ -171,14 +171,14 @@ impl Generator {
     }
 
     /// Orders an hour for each hour of the week, imports taken off.
-    fn week_shape(&self) -> Vec<f64> {
+    pub(super) fn week_shape(&self) -> Vec<f64> {
         let weights = if self.week.is_empty() { ordinary_week() } else { self.week.clone() };
         let imported = (self.imports.per_day * self.imports.orders).min(self.orders_per_day);
         let scale = (self.orders_per_day - imported) * 7.0 / weights.iter().sum::<f64>();
         weights.iter().map(|weight| weight * scale).collect()
     }
 
-    fn peak_factor(&self, day: i64) -> f64 {
+    pub(super) fn peak_factor(&self, day: i64) -> f64 {
         let Some(peak) = &self.peak else { return 1.0 };
         let offset = day - i64::from(peak.day);
         match offset {

@@ -189,3 +189,6 @@ impl<'a> Control<'a> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

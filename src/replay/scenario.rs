@@ -549,3 +549,6 @@ impl Scenario {
         dues
     }
 }
+
+#[cfg(test)]
+mod tests;

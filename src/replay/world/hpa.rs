@@ -5,6 +5,7 @@
 //! (`stabilizeRecommendationWithBehaviors`, `convertDesiredReplicasWithBehaviorRate`) and
 //! `replica_calculator.go` (`GetExternalPerPodMetricReplicas`).
 
+use std::cmp::Ordering;
 use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
@@ -198,14 +199,14 @@ impl Hpa {
                 events.pop_front();
             }
         }
-        if desired > current {
-            let allowed = self.up_limit(now, current).max(current).min(self.max_replicas);
-            desired.min(allowed)
-        } else if desired < current {
-            let allowed = self.down_limit(now, current).min(current).max(self.min_replicas);
-            desired.max(allowed)
-        } else {
-            desired
+        match desired.cmp(&current) {
+            Ordering::Greater => {
+                desired.min(self.up_limit(now, current).max(current).min(self.max_replicas))
+            }
+            Ordering::Less => {
+                desired.max(self.down_limit(now, current).min(current).max(self.min_replicas))
+            }
+            Ordering::Equal => desired,
         }
     }
 

@@ -96,7 +96,7 @@ impl World {
         self.place_pending();
     }
 
-    /// Removes pods as the ReplicaSet controller ranks them: without a node first, then not
+    /// Removes pods as the `ReplicaSet` controller ranks them: without a node first, then not
     /// Ready, then the one that was Ready for the shortest time.
     fn remove(&mut self, how_many: usize) {
         let rank = |id: u32| {
