@@ -1,18 +1,19 @@
 //! Runs policies in the benchmark's cells and prints a table:
 //! `lab [--days 7] [--seed 1] [--seeds 1] [--regime 300,120] [--happening normal,black-friday]
-//! [--policy keda,core,fixed,best,grid,peers] [--scenario FILE]... [--set KEY=VALUE]`.
+//! [--policy keda,core,foresight,ablations,fixed,best,grid,peers] [--grace SECONDS] [--imports A_DAY] [--scenario FILE]...`.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use peakscaler::replay::ScalingPolicy;
 use peakscaler::replay::cells::{HAPPENINGS, REGIMES, cell};
+use peakscaler::replay::oracle::Bill;
 use peakscaler::replay::policies::{
-    BacklogPerInstance, CorePolicy, Fixed, KedaSqs, KedaSqsAndCron, Knative, Practo, Watermark, Zalando, schedule,
-    tuning,
+    BacklogPerInstance, CorePolicy, Fixed, KedaSqs, KedaSqsAndCron, Knative, Practo, Watermark, Zalando,
+    schedule, tuning,
 };
 use peakscaler::replay::run::Cell;
-use peakscaler::replay::scenario::Scenario;
+use peakscaler::replay::scenario::{OrderSource, Scenario};
 use peakscaler::replay::score::Score;
 use peakscaler::replay::units::ceil;
 
@@ -51,6 +52,13 @@ fn main() {
             }
         }
     }
+    if let Ok(per_day) = option("--imports", "").parse() {
+        for scenario in &mut scenarios {
+            if let OrderSource::Generator(generator) = &mut scenario.orders {
+                generator.imports.per_day = per_day;
+            }
+        }
+    }
     if let Ok(grace) = grace.parse() {
         for scenario in &mut scenarios {
             scenario.service.grace_seconds = grace;
@@ -58,8 +66,22 @@ fn main() {
     }
 
     println!(
-        "{:<22} {:<16} {:>9} {:>8} {:>6} {:>7} {:>7} {:>6} {:>6} {:>8} {:>8} {:>7} {:>6}",
-        "cell", "policy", "late %", "worst %", "p50", "p99", "max", "h/work", "peak/l", "peak", "node-h", "acts/d", "killed"
+        "{:<22} {:<16} {:>9} {:>8} {:>6} {:>7} {:>7} {:>6} {:>6} {:>6} {:>8} {:>8} {:>6} {:>7} {:>6}",
+        "cell",
+        "policy",
+        "late %",
+        "worst %",
+        "p50",
+        "p99",
+        "max",
+        "h/work",
+        "h/orac",
+        "peak/l",
+        "peak",
+        "node-h",
+        "n/orac",
+        "acts/d",
+        "killed"
     );
     let next = AtomicUsize::new(0);
     let printed = Mutex::new(0_usize);
@@ -70,8 +92,11 @@ fn main() {
                 while let Some(scenario) = scenarios.get(next.fetch_add(1, Ordering::Relaxed)) {
                     let index = scenarios.iter().position(|other| std::ptr::eq(other, scenario)).unwrap_or(0);
                     let cell = Cell::new(scenario.clone()).expect("the cells are valid");
-                    let text: String =
-                        candidates(&policies, &cell).into_iter().map(|mut policy| row(&cell.run(policy.as_mut()))).collect();
+                    let bill = cell.bill();
+                    let text: String = candidates(&policies, &cell)
+                        .into_iter()
+                        .map(|mut policy| row(&cell.run(policy.as_mut()), bill.as_ref()))
+                        .collect();
                     let mut blocks = blocks.lock().expect("no thread panics");
                     blocks.insert(index, text);
                     let mut printed = printed.lock().expect("no thread panics");
@@ -90,6 +115,11 @@ fn candidates(list: &str, cell: &Cell) -> Vec<Box<dyn ScalingPolicy>> {
     for name in list.split(',') {
         match name {
             "core" => policies.push(Box::new(CorePolicy::for_scenario(cell.scenario()))),
+            "foresight" => policies.push(Box::new(CorePolicy::with_foresight(cell))),
+            "ablations" => {
+                policies.push(Box::new(CorePolicy::with_given_rate(cell.scenario())));
+                policies.push(Box::new(CorePolicy::without_buffer(cell.scenario())));
+            }
             "fixed" => policies.push(Box::new(Fixed::new(ceil(cell.least_peak()) + 1))),
             "keda" => {
                 policies.push(Box::new(KedaSqs::with_defaults()));
@@ -107,7 +137,9 @@ fn candidates(list: &str, cell: &Cell) -> Vec<Box<dyn ScalingPolicy>> {
                 }
             }
             "peers" => policies.extend(peers(cell)),
-            other => eprintln!("policy {other} is none of core, fixed, keda, best, grid, peers"),
+            other => eprintln!(
+                "policy {other} is none of core, foresight, ablations, fixed, keda, best, grid, peers"
+            ),
         }
     }
     policies
@@ -131,9 +163,10 @@ fn peers(cell: &Cell) -> Vec<Box<dyn ScalingPolicy>> {
     ]
 }
 
-fn row(score: &Score) -> String {
+fn row(score: &Score, bill: Option<&Bill>) -> String {
+    let over = |hours: f64, least: fn(&Bill) -> f64| bill.map_or(f64::NAN, |bill| hours / least(bill));
     format!(
-        "{:<22} {:<16} {:>9.4} {:>8.3} {:>6.0} {:>7.0} {:>7.0} {:>6.3} {:>6.2} {:>8} {:>8.0} {:>7.0} {:>6}\n",
+        "{:<22} {:<16} {:>9.4} {:>8.3} {:>6.0} {:>7.0} {:>7.0} {:>6.3} {:>6.3} {:>6.2} {:>8} {:>8.0} {:>6.2} {:>7.0} {:>6}\n",
         score.scenario,
         score.policy,
         100.0 * score.late_share(),
@@ -142,9 +175,11 @@ fn row(score: &Score) -> String {
         score.wait_p99_seconds,
         score.wait_max_seconds,
         score.hours_over_work(),
+        over(score.replica_hours, |bill| bill.replica_hours),
         score.peak_over_least(),
         score.peak_replicas,
         score.node_hours,
+        over(score.node_hours, |bill| bill.node_hours),
         score.actions_per_day,
         score.killed,
     )

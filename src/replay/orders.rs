@@ -64,10 +64,9 @@ impl Orders {
         let (rates, dispersion) = match &scenario.orders {
             OrderSource::Generator(generator) => (generator.rates(scenario), generator.dispersion),
             OrderSource::Trace(trace) => {
-                let rates = trace.rates(scenario).map_err(|source| ScenarioError::Orders {
-                    name: scenario.name.clone(),
-                    source,
-                })?;
+                let rates = trace
+                    .rates(scenario)
+                    .map_err(|source| ScenarioError::Orders { name: scenario.name.clone(), source })?;
                 (rates, trace.dispersion)
             }
         };
@@ -126,9 +125,7 @@ fn work(scenario: &Scenario, orders: usize) -> Vec<f32> {
     let variance = scenario.service.variation * scenario.service.variation;
     let mut random = random(scenario.seed, Stream::Work);
     match Gamma::new(1.0 / variance.max(1e-9), variance.max(1e-9)) {
-        Ok(gamma) if variance > 1e-9 => {
-            (0..orders).map(|_| narrow(gamma.sample(&mut random))).collect()
-        }
+        Ok(gamma) if variance > 1e-9 => (0..orders).map(|_| narrow(gamma.sample(&mut random))).collect(),
         Ok(_) | Err(_) => vec![1.0; orders],
     }
 }

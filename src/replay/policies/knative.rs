@@ -54,9 +54,10 @@ impl Knative {
         let panic_pods = bounded(panic_wanted);
         if panic_wanted / ready >= PANIC_THRESHOLD {
             self.panic_since = Some(now);
-        } else if self.panic_since.is_some_and(|since| {
-            now.duration_since(since).as_secs_f64() > STABLE_WINDOW_SECONDS
-        }) {
+        } else if self
+            .panic_since
+            .is_some_and(|since| now.duration_since(since).as_secs_f64() > STABLE_WINDOW_SECONDS)
+        {
             (self.panic_since, self.panic_pods) = (None, 0);
         }
         if self.panic_since.is_none() {

@@ -6,6 +6,7 @@
 mod backlog_per_instance;
 mod core;
 mod fixed;
+mod foresight;
 mod keda_cron;
 mod keda_sqs;
 mod knative;
@@ -18,6 +19,7 @@ mod zalando;
 pub use self::core::{CorePolicy, policy_for};
 pub use backlog_per_instance::BacklogPerInstance;
 pub use fixed::Fixed;
+pub use foresight::Foresight;
 pub use keda_cron::KedaSqsAndCron;
 pub use keda_sqs::KedaSqs;
 pub use knative::Knative;

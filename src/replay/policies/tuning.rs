@@ -5,9 +5,8 @@ use super::super::score::Score;
 use super::KedaSqs;
 
 /// The `queueLength`s that are tried.
-pub const QUEUE_LENGTHS: [f64; 17] = [
-    1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0, 12.0, 15.0, 20.0, 25.0, 30.0, 45.0, 90.0, 180.0, 360.0,
-];
+pub const QUEUE_LENGTHS: [f64; 17] =
+    [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0, 12.0, 15.0, 20.0, 25.0, 30.0, 45.0, 90.0, 180.0, 360.0];
 
 /// Late orders that count as none when tuning, as a share.
 const FORGIVEN: f64 = 1e-5;

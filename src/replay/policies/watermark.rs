@@ -47,8 +47,7 @@ impl Watermark {
     fn limited(&self, now: Timestamp, current: u32, proposed: u32) -> u32 {
         let since = self.changed.map(|at| now.duration_since(at).as_secs_f64());
         let allowed = |forbidden: f64| since.is_none_or(|since| since >= forbidden);
-        let (most, least) =
-            (f64::from(current) * (1.0 + UP_LIMIT), f64::from(current) * (1.0 - DOWN_LIMIT));
+        let (most, least) = (f64::from(current) * (1.0 + UP_LIMIT), f64::from(current) * (1.0 - DOWN_LIMIT));
         if proposed > current && allowed(UP_FORBIDDEN_SECONDS) {
             proposed.min(ceil(most))
         } else if proposed < current && allowed(DOWN_FORBIDDEN_SECONDS) {

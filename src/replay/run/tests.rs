@@ -109,7 +109,8 @@ proptest! {
 fn the_same_seed_gives_the_same_bytes_on_one_thread_or_two() {
     let run = || {
         let cell = Cell::new(small(5, 4_000.0, 30.0, 1)).unwrap();
-        let scores: Vec<Score> = every_policy(&cell).iter_mut().map(|policy| cell.run(policy.as_mut())).collect();
+        let scores: Vec<Score> =
+            every_policy(&cell).iter_mut().map(|policy| cell.run(policy.as_mut())).collect();
         serde_json::to_vec(&scores).unwrap()
     };
     let (one, two) = std::thread::scope(|scope| {
@@ -160,7 +161,12 @@ fn zero_to_one_and_back_is_keda_s_part() {
     let mut scenario = small(1, 0.0, 30.0, 1);
     scenario.orders = OrderSource::Generator(Generator {
         orders_per_day: 0.0,
-        bursts: vec![crate::replay::scenario::Burst { day: 0, at_hour: 6.0, orders: 50.0, over_seconds: 10.0 }],
+        bursts: vec![crate::replay::scenario::Burst {
+            day: 0,
+            at_hour: 6.0,
+            orders: 50.0,
+            over_seconds: 10.0,
+        }],
         ..Generator::default()
     });
     (scenario.pods.min, scenario.pods.initial) = (0, 0);

@@ -31,7 +31,10 @@ fn what_is_wrong_is_named_by_its_field() {
         ("goal: {target_wait_seconds: null}", "goal: neither"),
         ("goal: {target_wait_seconds: -5}", "goal.target_wait_seconds: -5"),
         ("service: {mean_seconds: 0}", "service.mean_seconds: 0 must be above 0"),
-        ("service: {slow: [{window: {day: 40, from_hour: 1, hours: 1}, factor: 2}]}", "service.slow[0].day: 40"),
+        (
+            "service: {slow: [{window: {day: 40, from_hour: 1, hours: 1}, factor: 2}]}",
+            "service.slow[0].day: 40",
+        ),
         ("nodes: {limit: 3, limit_over_least_peak: 1.3}", "nodes.limit"),
         ("sensors: {throughput: telepathy}", "telepathy"),
         ("sensors: {sampling_seconds: 0}", "sensors.sampling_seconds: 0"),
@@ -74,7 +77,9 @@ fn cut_offs_make_orders_due_before_the_dispatch() {
 fn a_window_of_every_day_reaches_over_midnight() {
     let window = Window { day: None, from_hour: 23.0, hours: 2.0 };
     let hour = 3_600_000;
-    for (at, inside) in [(22, false), (23, true), (24, true), (25, false), (47, true), (48, true), (49, false)] {
+    for (at, inside) in
+        [(22, false), (23, true), (24, true), (25, false), (47, true), (48, true), (49, false)]
+    {
         assert_eq!(window.contains(at * hour), inside, "{at}");
     }
 }

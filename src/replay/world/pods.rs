@@ -70,7 +70,8 @@ impl World {
 
     fn create(&mut self) -> u32 {
         let id = count(self.pods.len());
-        let pod = Pod { state: State::Pending, created: self.now, placed: 0, ready: 0, node: 0, work: Vec::new() };
+        let pod =
+            Pod { state: State::Pending, created: self.now, placed: 0, ready: 0, node: 0, work: Vec::new() };
         self.pods.push(pod);
         self.live.push(id);
         id
@@ -113,9 +114,8 @@ impl World {
             self.stop(id);
         }
         let pods = &self.pods;
-        self.live.retain(|&id| {
-            matches!(pods[id as usize].state, State::Pending | State::Starting | State::Ready)
-        });
+        self.live
+            .retain(|&id| matches!(pods[id as usize].state, State::Pending | State::Starting | State::Ready));
         self.pending.retain(|&id| pods[id as usize].state == State::Pending);
     }
 
