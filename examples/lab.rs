@@ -1,16 +1,21 @@
 //! Runs policies in the benchmark's cells and prints a table:
 //! `lab [--days 7] [--seed 1] [--seeds 1] [--regime 300,120] [--happening normal,black-friday]
-//! [--policy keda,core,fixed] [--scenario FILE]... [--set KEY=VALUE]`.
+//! [--policy keda,core,foresight,ablations,fixed,best,grid,peers] [--grace SECONDS] [--imports A_DAY] [--scenario FILE]...`.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use peakscaler::replay::ScalingPolicy;
 use peakscaler::replay::cells::{HAPPENINGS, REGIMES, cell};
-use peakscaler::replay::policies::{CorePolicy, Fixed, KedaSqs};
+use peakscaler::replay::oracle::Bill;
+use peakscaler::replay::policies::{
+    BacklogPerInstance, CorePolicy, Fixed, KedaSqs, KedaSqsAndCron, Knative, Practo, Watermark, Zalando,
+    schedule, tuning,
+};
 use peakscaler::replay::run::Cell;
-use peakscaler::replay::scenario::Scenario;
+use peakscaler::replay::scenario::{OrderSource, Scenario};
 use peakscaler::replay::score::Score;
+use peakscaler::replay::units::ceil;
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -47,13 +52,36 @@ fn main() {
             }
         }
     }
+    if let Ok(per_day) = option("--imports", "").parse() {
+        for scenario in &mut scenarios {
+            if let OrderSource::Generator(generator) = &mut scenario.orders {
+                generator.imports.per_day = per_day;
+            }
+        }
+    }
     if let Ok(grace) = grace.parse() {
-        scenarios.iter_mut().for_each(|scenario| scenario.service.grace_seconds = grace);
+        for scenario in &mut scenarios {
+            scenario.service.grace_seconds = grace;
+        }
     }
 
     println!(
-        "{:<22} {:<16} {:>9} {:>8} {:>6} {:>7} {:>7} {:>6} {:>6} {:>8} {:>8} {:>7} {:>6}",
-        "cell", "policy", "late %", "worst %", "p50", "p99", "max", "h/work", "peak/l", "peak", "node-h", "acts/d", "killed"
+        "{:<22} {:<16} {:>9} {:>8} {:>6} {:>7} {:>7} {:>6} {:>6} {:>6} {:>8} {:>8} {:>6} {:>7} {:>6}",
+        "cell",
+        "policy",
+        "late %",
+        "worst %",
+        "p50",
+        "p99",
+        "max",
+        "h/work",
+        "h/orac",
+        "peak/l",
+        "peak",
+        "node-h",
+        "n/orac",
+        "acts/d",
+        "killed"
     );
     let next = AtomicUsize::new(0);
     let printed = Mutex::new(0_usize);
@@ -64,8 +92,11 @@ fn main() {
                 while let Some(scenario) = scenarios.get(next.fetch_add(1, Ordering::Relaxed)) {
                     let index = scenarios.iter().position(|other| std::ptr::eq(other, scenario)).unwrap_or(0);
                     let cell = Cell::new(scenario.clone()).expect("the cells are valid");
-                    let text: String =
-                        candidates(&policies, &cell).into_iter().map(|mut policy| row(&cell.run(policy.as_mut()))).collect();
+                    let bill = cell.bill();
+                    let text: String = candidates(&policies, &cell)
+                        .into_iter()
+                        .map(|mut policy| row(&cell.run(policy.as_mut()), bill.as_ref()))
+                        .collect();
                     let mut blocks = blocks.lock().expect("no thread panics");
                     blocks.insert(index, text);
                     let mut printed = printed.lock().expect("no thread panics");
@@ -84,27 +115,58 @@ fn candidates(list: &str, cell: &Cell) -> Vec<Box<dyn ScalingPolicy>> {
     for name in list.split(',') {
         match name {
             "core" => policies.push(Box::new(CorePolicy::for_scenario(cell.scenario()))),
-            "fixed" => policies.push(Box::new(Fixed::new(cell.least_peak().ceil() as u32 + 1))),
+            "foresight" => policies.push(Box::new(CorePolicy::with_foresight(cell))),
+            "ablations" => {
+                policies.push(Box::new(CorePolicy::with_given_rate(cell.scenario())));
+                policies.push(Box::new(CorePolicy::without_buffer(cell.scenario())));
+            }
+            "fixed" => policies.push(Box::new(Fixed::new(ceil(cell.least_peak()) + 1))),
             "keda" => {
                 policies.push(Box::new(KedaSqs::with_defaults()));
                 let service = cell.scenario().service.mean_seconds;
                 let wait = cell.scenario().goal.target_wait_seconds.unwrap_or(300.0);
                 policies.push(Box::new(KedaSqs::with_queue_length((wait / service).floor())));
             }
+            "best" => {
+                let (length, _) = tuning::best_queue_length(cell);
+                policies.push(Box::new(KedaSqs::with_queue_length(length)));
+            }
             "grid" => {
-                for length in [2.0, 3.0, 4.0, 6.0, 8.0, 10.0, 12.0, 20.0, 30.0] {
+                for length in tuning::QUEUE_LENGTHS {
                     policies.push(Box::new(KedaSqs::with_queue_length(length)));
                 }
             }
-            other => eprintln!("policy {other} is none of core, fixed, keda, grid"),
+            "peers" => policies.extend(peers(cell)),
+            other => eprintln!(
+                "policy {other} is none of core, foresight, ablations, fixed, keda, best, grid, peers"
+            ),
         }
     }
     policies
 }
 
-fn row(score: &Score) -> String {
+/// The peers with what their documents recommend for this goal.
+fn peers(cell: &Cell) -> Vec<Box<dyn ScalingPolicy>> {
+    let scenario = cell.scenario();
+    let (service, max) = (scenario.service.mean_seconds, scenario.pods.max);
+    let wait = scenario.goal.target_wait_seconds.unwrap_or(300.0);
+    let share = (wait / service).floor().max(1.0);
+    let entries = schedule::of_operator(scenario);
+    vec![
+        Box::new(KedaSqsAndCron::new(KedaSqs::with_queue_length(share), entries.clone())),
+        Box::new(BacklogPerInstance::fixed(wait, service)),
+        Box::new(BacklogPerInstance::measured(wait, service)),
+        Box::new(Zalando::new(share, entries)),
+        Box::new(Practo::new(share, service, scenario.pods.min, max)),
+        Box::new(Knative::new(0.7 * share, max)),
+        Box::new(Watermark::new(0.5 * share, share, max)),
+    ]
+}
+
+fn row(score: &Score, bill: Option<&Bill>) -> String {
+    let over = |hours: f64, least: fn(&Bill) -> f64| bill.map_or(f64::NAN, |bill| hours / least(bill));
     format!(
-        "{:<22} {:<16} {:>9.4} {:>8.3} {:>6.0} {:>7.0} {:>7.0} {:>6.3} {:>6.2} {:>8} {:>8.0} {:>7.0} {:>6}\n",
+        "{:<22} {:<16} {:>9.4} {:>8.3} {:>6.0} {:>7.0} {:>7.0} {:>6.3} {:>6.3} {:>6.2} {:>8} {:>8.0} {:>6.2} {:>7.0} {:>6}\n",
         score.scenario,
         score.policy,
         100.0 * score.late_share(),
@@ -113,9 +175,11 @@ fn row(score: &Score) -> String {
         score.wait_p99_seconds,
         score.wait_max_seconds,
         score.hours_over_work(),
+        over(score.replica_hours, |bill| bill.replica_hours),
         score.peak_over_least(),
         score.peak_replicas,
         score.node_hours,
+        over(score.node_hours, |bill| bill.node_hours),
         score.actions_per_day,
         score.killed,
     )

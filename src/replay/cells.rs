@@ -25,7 +25,13 @@ pub const REGIMES: [Regime; 4] = [
     Regime { name: "900", wait_seconds: 900.0, pod_seconds: 30.0, node_seconds: 80.0, cut_offs: false },
     Regime { name: "300", wait_seconds: 300.0, pod_seconds: 45.0, node_seconds: 100.0, cut_offs: false },
     Regime { name: "120", wait_seconds: 120.0, pod_seconds: 45.0, node_seconds: 100.0, cut_offs: false },
-    Regime { name: "cut-offs", wait_seconds: 7_200.0, pod_seconds: 45.0, node_seconds: 100.0, cut_offs: true },
+    Regime {
+        name: "cut-offs",
+        wait_seconds: 7_200.0,
+        pod_seconds: 45.0,
+        node_seconds: 100.0,
+        cut_offs: true,
+    },
 ];
 
 /// What happens in a cell.

@@ -114,8 +114,7 @@ mod tests {
             (0..60).map(|index| index * index * 700).collect(),
             (0..80).map(|index| index * 3_000 + (index % 7) * 100).collect(),
         ] {
-            let spans: Vec<_> =
-                arrivals.iter().map(|&at| (seconds(at), seconds(at) + 100.0)).collect();
+            let spans: Vec<_> = arrivals.iter().map(|&at| (seconds(at), seconds(at) + 100.0)).collect();
             let expected = brute(&spans, scenario.service.mean_seconds);
             let found = least_peak(&scenario, &orders(arrivals), 0, scenario.end());
             assert!((found - expected).abs() < 2e-3, "{found} {expected}");

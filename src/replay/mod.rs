@@ -12,6 +12,7 @@ use crate::core::Observation;
 
 pub mod cells;
 pub mod least;
+pub mod oracle;
 pub mod orders;
 pub mod policies;
 pub mod run;
@@ -40,7 +41,6 @@ pub trait ScalingPolicy {
     fn samples_itself(&self) -> bool {
         false
     }
-
 }
 
 /// What a policy answers.

@@ -64,10 +64,9 @@ impl Orders {
         let (rates, dispersion) = match &scenario.orders {
             OrderSource::Generator(generator) => (generator.rates(scenario), generator.dispersion),
             OrderSource::Trace(trace) => {
-                let rates = trace.rates(scenario).map_err(|source| ScenarioError::Orders {
-                    name: scenario.name.clone(),
-                    source,
-                })?;
+                let rates = trace
+                    .rates(scenario)
+                    .map_err(|source| ScenarioError::Orders { name: scenario.name.clone(), source })?;
                 (rates, trace.dispersion)
             }
         };
@@ -126,9 +125,7 @@ fn work(scenario: &Scenario, orders: usize) -> Vec<f32> {
     let variance = scenario.service.variation * scenario.service.variation;
     let mut random = random(scenario.seed, Stream::Work);
     match Gamma::new(1.0 / variance.max(1e-9), variance.max(1e-9)) {
-        Ok(gamma) if variance > 1e-9 => {
-            (0..orders).map(|_| narrow(gamma.sample(&mut random))).collect()
-        }
+        Ok(gamma) if variance > 1e-9 => (0..orders).map(|_| narrow(gamma.sample(&mut random))).collect(),
         Ok(_) | Err(_) => vec![1.0; orders],
     }
 }
@@ -171,14 +168,14 @@ impl Generator {
     }
 
     /// Orders an hour for each hour of the week, imports taken off.
-    fn week_shape(&self) -> Vec<f64> {
+    pub(super) fn week_shape(&self) -> Vec<f64> {
         let weights = if self.week.is_empty() { ordinary_week() } else { self.week.clone() };
         let imported = (self.imports.per_day * self.imports.orders).min(self.orders_per_day);
         let scale = (self.orders_per_day - imported) * 7.0 / weights.iter().sum::<f64>();
         weights.iter().map(|weight| weight * scale).collect()
     }
 
-    fn peak_factor(&self, day: i64) -> f64 {
+    pub(super) fn peak_factor(&self, day: i64) -> f64 {
         let Some(peak) = &self.peak else { return 1.0 };
         let offset = day - i64::from(peak.day);
         match offset {

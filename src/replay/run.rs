@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::least::least_peak;
+use super::oracle::{self, Bill};
 use super::orders::Orders;
 use super::scenario::{Scenario, ScenarioError};
 use super::score::Score;
@@ -45,6 +46,11 @@ impl Cell {
     /// The fewest replicas, held all the time, that keep every order in time.
     pub fn least_peak(&self) -> f64 {
         self.least_peak
+    }
+
+    /// What the clairvoyant pays: takes a while, so it is asked for once a cell.
+    pub fn bill(&self) -> Option<Bill> {
+        oracle::bill(&self.scenario, &self.orders)
     }
 
     /// The pool's limit in nodes.
@@ -110,10 +116,7 @@ impl<'a> Control<'a> {
         let sync = millis(scenario.keda.sync_seconds);
         let polling = millis(scenario.keda.polling_seconds);
         // the three beats are not in step with each other; thirds keep them apart
-        let mut duties = vec![
-            (sync / 3, Duty::Sync, sync),
-            (polling / 3 + sync / 3, Duty::Poll, polling),
-        ];
+        let mut duties = vec![(sync / 3, Duty::Sync, sync), (polling / 3 + sync / 3, Duty::Poll, polling)];
         if self.policy.samples_itself() {
             duties.push((sampling, Duty::Sample, sampling));
         }
@@ -189,3 +192,6 @@ impl<'a> Control<'a> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

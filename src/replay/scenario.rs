@@ -458,9 +458,7 @@ impl Scenario {
         let text = std::fs::read_to_string(path)
             .map_err(|source| ScenarioError::Read { path: path.to_owned(), source })?;
         let mut scenario = Self::parse(&text).map_err(|error| match error {
-            ScenarioError::Parse { message, .. } => {
-                ScenarioError::Parse { path: path.to_owned(), message }
-            }
+            ScenarioError::Parse { message, .. } => ScenarioError::Parse { path: path.to_owned(), message },
             other @ (ScenarioError::Read { .. }
             | ScenarioError::Invalid { .. }
             | ScenarioError::Orders { .. }) => other,
@@ -549,3 +547,6 @@ impl Scenario {
         dues
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,7 +6,7 @@ use super::least::least_peak;
 use super::orders::Orders;
 use super::scenario::Scenario;
 use super::units::{DAY, index, millis, seconds};
-use super::world::{Outcomes, Tally};
+use super::world::{Outcomes, Tally, World};
 
 /// The score of one policy in one scenario, warm-up left out.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -91,10 +91,10 @@ impl Score {
         let mut days = vec![DayScore::default(); index(i64::from(scenario.days - scenario.warm_up_days))];
         let mut waits = Vec::with_capacity(orders.len());
         let first = orders.arrivals.partition_point(|arrival| *arrival < from);
-        for order in first..orders.len() {
+        for (order, dispatch) in dispatches.iter().enumerate().skip(first) {
             let arrival = orders.arrivals[order];
             let due = wait.map_or(i64::MAX, |wait| arrival + wait);
-            let dispatch = dispatches[order].unwrap_or(i64::MAX);
+            let dispatch = dispatch.unwrap_or(i64::MAX);
             if due.min(dispatch) > to {
                 continue; // whether it is late lies beyond the simulated time
             }
@@ -130,4 +130,25 @@ impl Score {
             days,
         }
     }
+}
+
+/// Orders due so far in a centre that is still running, and how many of them were late.
+pub fn late_so_far(world: &World) -> DayScore {
+    let scenario = world.scenario();
+    let arrivals = &world.orders().arrivals[..world.arrived() as usize];
+    let wait = scenario.goal.target_wait_seconds.map(millis);
+    let outcomes = world.outcomes();
+    let mut score = DayScore::default();
+    for (order, (arrival, dispatch)) in arrivals.iter().zip(scenario.dispatches(arrivals)).enumerate() {
+        let due = wait.map_or(i64::MAX, |wait| arrival + wait);
+        let dispatch = dispatch.unwrap_or(i64::MAX);
+        let (start, completion) = (outcomes.starts[order], outcomes.completions[order]);
+        if completion <= world.now() || due.min(dispatch) <= world.now() {
+            score.orders += 1;
+            score.late += u32::from(
+                (start > due && due <= world.now()) || (completion > dispatch && dispatch <= world.now()),
+            );
+        }
+    }
+    score
 }

@@ -56,7 +56,8 @@ fn counts_of_a_minute_have_the_dispersion_asked_for() {
 fn a_burst_brings_its_orders() {
     let burst = Burst { day: 1, at_hour: 11.0, orders: 3_000.0, over_seconds: 300.0 };
     let plain = Orders::draw(&scenario(Generator::default())).unwrap();
-    let bursting = Orders::draw(&scenario(Generator { bursts: vec![burst], ..Generator::default() })).unwrap();
+    let bursting =
+        Orders::draw(&scenario(Generator { bursts: vec![burst], ..Generator::default() })).unwrap();
     let more = bursting.len() - plain.len();
     assert!((2_800..3_200).contains(&more), "{more}");
 }

@@ -117,8 +117,12 @@ impl Trace {
         };
         let minutes = second.duration_since(first).as_mins();
         let minutes = usize::try_from(minutes).unwrap_or(0);
-        if minutes == 0 || MINUTES_A_DAY % minutes != 0 || first.time() != jiff::civil::Time::midnight() {
-            let message = format!("grid of {minutes} min from {first} must divide the day and begin at midnight");
+        if minutes == 0
+            || !MINUTES_A_DAY.is_multiple_of(minutes)
+            || first.time() != jiff::civil::Time::midnight()
+        {
+            let message =
+                format!("grid of {minutes} min from {first} must divide the day and begin at midnight");
             return Err(wrong(2, message));
         }
         Ok(Series { first, minutes, counts })
@@ -132,6 +136,8 @@ fn scale_to(bins: &mut [f64], bins_a_day: usize, wanted: f64) {
     days.sort_unstable_by(f64::total_cmp);
     if let Some(median) = days.get(days.len() / 2) {
         let factor = wanted / median;
-        bins.iter_mut().for_each(|count| *count *= factor);
+        for count in bins.iter_mut() {
+            *count *= factor;
+        }
     }
 }

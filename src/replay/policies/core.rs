@@ -1,8 +1,10 @@
 //! Ours: the very core that the server runs.
 
+use super::super::run::Cell;
 use super::super::scenario::Scenario;
 use super::super::world::hpa::Behavior;
 use super::super::{Answer, ScalingPolicy};
+use super::foresight::Foresight;
 use crate::core::{DecisionRecord, Observation, Policy, ServiceRate, Workload};
 
 /// `core::Workload` behind the same trait as everybody.
@@ -11,6 +13,7 @@ pub struct CorePolicy {
     name: String,
     workload: Workload,
     last: Option<DecisionRecord>,
+    buffers: bool,
 }
 
 impl CorePolicy {
@@ -20,9 +23,30 @@ impl CorePolicy {
         Self::new("peakscaler", Workload::new(policy_for(scenario)))
     }
 
+    /// The same with the true arrivals as its forecast.
+    pub fn with_foresight(cell: &Cell) -> Self {
+        let workload = Workload::new(policy_for(cell.scenario()));
+        Self::new("peakscaler foresight", workload.with_forecast(Box::new(Foresight::of(cell))))
+    }
+
+    /// The same with the service rate that the scenario has without a fault, never learned.
+    pub fn with_given_rate(scenario: &Scenario) -> Self {
+        let service = &scenario.service;
+        let per_minute = 60.0 * f64::from(service.concurrency) / service.mean_seconds;
+        let policy = Policy { service_rate: ServiceRate::PerMinute(per_minute), ..policy_for(scenario) };
+        Self::new("peakscaler given rate", Workload::new(policy))
+    }
+
+    /// The same without a capacity buffer: nodes come only after pods wait for them.
+    pub fn without_buffer(scenario: &Scenario) -> Self {
+        let mut policy = Self::new("peakscaler no buffer", Workload::new(policy_for(scenario)));
+        policy.buffers = false;
+        policy
+    }
+
     /// Any workload under any name.
     pub fn new(name: &str, workload: Workload) -> Self {
-        Self { name: name.to_owned(), workload, last: None }
+        Self { name: name.to_owned(), workload, last: None, buffers: true }
     }
 
     /// The last decision, with its reason.
@@ -60,7 +84,7 @@ impl ScalingPolicy for CorePolicy {
         Answer {
             desired: record.desired.map(f64::from),
             active: record.active,
-            buffer: record.buffer,
+            buffer: if self.buffers { record.buffer } else { 0 },
         }
     }
 

@@ -84,3 +84,65 @@ impl ScalingPolicy for KedaSqs {
         self.behavior.clone()
     }
 }
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use crate::core::Replicas;
+
+    /// An observation of a queue at the epoch, with `ready` workers.
+    pub(in super::super) fn with_ready(visible: f64, in_flight: f64, ready: u32) -> Observation {
+        Observation {
+            at: jiff::Timestamp::UNIX_EPOCH,
+            queue: Some(QueueReading { visible, in_flight, delayed: 0.0, age_seconds: 0.0 }),
+            arrivals: Vec::new(),
+            completions: Vec::new(),
+            replicas: Some(Replicas { ready, starting: Vec::new(), pending: 0, wanted: Some(ready) }),
+            nodes: None,
+            lead_times: None,
+        }
+    }
+
+    /// An observation of a queue with ten ready workers.
+    pub(in super::super) fn observation(visible: f64, in_flight: f64) -> Observation {
+        with_ready(visible, in_flight, 10)
+    }
+
+    // TestAWSSQSScalerGetMetrics in aws_sqs_queue_scaler_test.go: 200 visible and 100 in flight
+    // are 300 with scaleOnInFlight and 200 without; an error of the API is an error.
+    #[test]
+    fn keda_s_own_vectors() {
+        let mut scaler = KedaSqs::with_queue_length(1.0);
+        assert_eq!(scaler.decide(&observation(200.0, 100.0)).desired, Some(300.0));
+        scaler.scale_on_in_flight = false;
+        assert_eq!(scaler.decide(&observation(200.0, 100.0)).desired, Some(200.0));
+        let blind = Observation { queue: None, ..observation(0.0, 0.0) };
+        assert_eq!(scaler.decide(&blind).desired, None);
+    }
+
+    #[test]
+    fn delayed_messages_count_when_asked_for() {
+        let mut seen = observation(200.0, 100.0);
+        seen.queue.as_mut().unwrap().delayed = 50.0;
+        let mut scaler = KedaSqs::with_queue_length(1.0);
+        assert_eq!(scaler.decide(&seen).desired, Some(300.0));
+        scaler.scale_on_delayed = true;
+        assert_eq!(scaler.decide(&seen).desired, Some(350.0));
+    }
+
+    #[test]
+    fn active_is_strictly_above_the_activation_length() {
+        let mut scaler = KedaSqs::with_defaults();
+        assert!(!scaler.decide(&observation(0.0, 0.0)).active);
+        assert!(scaler.decide(&observation(1.0, 0.0)).active);
+        scaler.activation_queue_length = 3.0;
+        assert!(!scaler.decide(&observation(2.0, 1.0)).active);
+        assert!(scaler.decide(&observation(3.0, 1.0)).active);
+    }
+
+    #[test]
+    fn the_default_target_is_five_messages() {
+        let answer = KedaSqs::with_defaults().decide(&observation(40.0, 10.0));
+        assert_eq!(answer.desired, Some(10.0));
+    }
+}

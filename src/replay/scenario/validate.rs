@@ -120,7 +120,12 @@ impl Scenario {
         problems.not_negative("pods.lead_seconds", pods.lead_seconds);
         problems.not_negative("pods.lead_variation", pods.lead_variation);
         problems.require(pods.max >= 1, "pods.max", pods.max, "1 or above");
-        problems.require(pods.min <= pods.max, "pods.min", pods.min, &format!("at most pods.max ({})", pods.max));
+        problems.require(
+            pods.min <= pods.max,
+            "pods.min",
+            pods.min,
+            &format!("at most pods.max ({})", pods.max),
+        );
         problems.require(
             pods.initial <= pods.max,
             "pods.initial",
@@ -142,7 +147,12 @@ impl Scenario {
         );
         if let Some(limit) = nodes.limit_over_least_peak {
             problems.positive("nodes.limit_over_least_peak", limit);
-            problems.require(nodes.limit.is_none(), "nodes.limit", "set", "absent beside limit_over_least_peak");
+            problems.require(
+                nodes.limit.is_none(),
+                "nodes.limit",
+                "set",
+                "absent beside limit_over_least_peak",
+            );
         }
     }
 
@@ -209,7 +219,12 @@ impl Generator {
         problems.positive("orders.generator.imports.over_seconds", self.imports.over_seconds);
         for (index, burst) in self.bursts.iter().enumerate() {
             let field = format!("orders.generator.bursts[{index}]");
-            problems.require(burst.day < days, &format!("{field}.day"), burst.day, &format!("below days ({days})"));
+            problems.require(
+                burst.day < days,
+                &format!("{field}.day"),
+                burst.day,
+                &format!("below days ({days})"),
+            );
             problems.not_negative(&format!("{field}.at_hour"), burst.at_hour);
             problems.not_negative(&format!("{field}.orders"), burst.orders);
             problems.positive(&format!("{field}.over_seconds"), burst.over_seconds);

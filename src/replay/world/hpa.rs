@@ -5,6 +5,7 @@
 //! (`stabilizeRecommendationWithBehaviors`, `convertDesiredReplicasWithBehaviorRate`) and
 //! `replica_calculator.go` (`GetExternalPerPodMetricReplicas`).
 
+use std::cmp::Ordering;
 use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
@@ -93,17 +94,10 @@ impl Behavior {
     /// What our manifests set: the number is taken as it is, in one step.
     pub fn exact(max_replicas: u32) -> Self {
         let limit = |kind, value| RateLimit { kind, value, period_seconds: 15.0 };
-        let rules = |limits| Rules {
-            tolerance: 0.0,
-            stabilization_seconds: 0.0,
-            limits,
-            select: Select::Max,
-        };
+        let rules =
+            |limits| Rules { tolerance: 0.0, stabilization_seconds: 0.0, limits, select: Select::Max };
         Self {
-            up: rules(vec![
-                limit(LimitKind::Percent, 900),
-                limit(LimitKind::Pods, max_replicas.max(1)),
-            ]),
+            up: rules(vec![limit(LimitKind::Percent, 900), limit(LimitKind::Pods, max_replicas.max(1))]),
             down: rules(vec![limit(LimitKind::Percent, 100)]),
         }
     }
@@ -164,11 +158,7 @@ impl Hpa {
     fn recommend(&self, current: u32, metric: f64) -> u32 {
         let ratio = metric / f64::from(current);
         let (down, up) = (self.behavior.down.tolerance, self.behavior.up.tolerance);
-        if (1.0 - down..=1.0 + up).contains(&ratio) {
-            current
-        } else {
-            ceil(metric)
-        }
+        if (1.0 - down..=1.0 + up).contains(&ratio) { current } else { ceil(metric) }
     }
 
     fn stabilize(&mut self, now: Millis, current: u32, raw: u32) -> u32 {
@@ -198,14 +188,10 @@ impl Hpa {
                 events.pop_front();
             }
         }
-        if desired > current {
-            let allowed = self.up_limit(now, current).max(current).min(self.max_replicas);
-            desired.min(allowed)
-        } else if desired < current {
-            let allowed = self.down_limit(now, current).min(current).max(self.min_replicas);
-            desired.max(allowed)
-        } else {
-            desired
+        match desired.cmp(&current) {
+            Ordering::Greater => desired.min(self.up_limit(now, current).max(current).min(self.max_replicas)),
+            Ordering::Less => desired.max(self.down_limit(now, current).min(current).max(self.min_replicas)),
+            Ordering::Equal => desired,
         }
     }
 

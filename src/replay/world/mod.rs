@@ -266,6 +266,16 @@ impl World {
         coming
     }
 
+    /// All orders of the scenario, those to come included: nothing that a policy may see.
+    pub fn orders(&self) -> &Orders {
+        &self.orders
+    }
+
+    /// What became of each order so far.
+    pub fn outcomes(&self) -> &Outcomes {
+        &self.outcomes
+    }
+
     /// What has been counted so far.
     pub fn tally(&self) -> &Tally {
         &self.tally

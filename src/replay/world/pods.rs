@@ -70,7 +70,8 @@ impl World {
 
     fn create(&mut self) -> u32 {
         let id = count(self.pods.len());
-        let pod = Pod { state: State::Pending, created: self.now, placed: 0, ready: 0, node: 0, work: Vec::new() };
+        let pod =
+            Pod { state: State::Pending, created: self.now, placed: 0, ready: 0, node: 0, work: Vec::new() };
         self.pods.push(pod);
         self.live.push(id);
         id
@@ -96,7 +97,7 @@ impl World {
         self.place_pending();
     }
 
-    /// Removes pods as the ReplicaSet controller ranks them: without a node first, then not
+    /// Removes pods as the `ReplicaSet` controller ranks them: without a node first, then not
     /// Ready, then the one that was Ready for the shortest time.
     fn remove(&mut self, how_many: usize) {
         let rank = |id: u32| {
@@ -113,9 +114,8 @@ impl World {
             self.stop(id);
         }
         let pods = &self.pods;
-        self.live.retain(|&id| {
-            matches!(pods[id as usize].state, State::Pending | State::Starting | State::Ready)
-        });
+        self.live
+            .retain(|&id| matches!(pods[id as usize].state, State::Pending | State::Starting | State::Ready));
         self.pending.retain(|&id| pods[id as usize].state == State::Pending);
     }
 

@@ -49,9 +49,9 @@ impl Sensors {
         let expected = scenario.sensors.zero_minutes_per_day * f64::from(scenario.days);
         let mut zeros = Vec::new();
         let mut at = 0.0;
-        while expected > 0.0 {
+        loop {
             let draw: f64 = random_zeros.random_range(f64::MIN_POSITIVE..1.0);
-            at -= draw.ln() / expected;
+            at -= draw.ln() / expected.max(1e-9);
             if at >= 1.0 {
                 break;
             }

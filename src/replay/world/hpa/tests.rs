@@ -74,8 +74,20 @@ fn bounds_hold() {
 #[test]
 fn rate_limits_count_the_running_period() {
     let table = [
-        (Select::Max, 100, 1_000, vec![limit(LimitKind::Pods, 15, 60.0), limit(LimitKind::Percent, 50, 60.0)], 150),
-        (Select::Min, 100, 1_000, vec![limit(LimitKind::Pods, 15, 60.0), limit(LimitKind::Percent, 50, 60.0)], 115),
+        (
+            Select::Max,
+            100,
+            1_000,
+            vec![limit(LimitKind::Pods, 15, 60.0), limit(LimitKind::Percent, 50, 60.0)],
+            150,
+        ),
+        (
+            Select::Min,
+            100,
+            1_000,
+            vec![limit(LimitKind::Pods, 15, 60.0), limit(LimitKind::Percent, 50, 60.0)],
+            115,
+        ),
         (Select::Max, 3, 100, vec![limit(LimitKind::Pods, 1, 60.0), limit(LimitKind::Percent, 10, 60.0)], 4),
         (Select::Max, 10, 100, vec![limit(LimitKind::Percent, 200, 60.0)], 30),
         (Select::Disabled, 10, 100, vec![limit(LimitKind::Percent, 200, 60.0)], 10),

@@ -1,0 +1,186 @@
+use proptest::prelude::*;
+
+use super::*;
+use crate::replay::cells::{HAPPENINGS, Happening, REGIMES, cell};
+use crate::replay::policies::{
+    BacklogPerInstance, CorePolicy, Fixed, KedaSqs, KedaSqsAndCron, Knative, Practo, Watermark, Zalando,
+    schedule, tuning,
+};
+use crate::replay::scenario::{Generator, OrderSource};
+use crate::replay::units::{DAY, HOUR};
+use crate::replay::world::Outcomes;
+
+/// A short, small world with the given trouble.
+fn small(seed: u64, orders_per_day: f64, grace_seconds: f64, concurrency: u32) -> Scenario {
+    let generator = Generator { orders_per_day, ..Generator::default() };
+    let mut scenario = Scenario {
+        seed,
+        days: 1,
+        warm_up_days: 0,
+        orders: OrderSource::Generator(generator),
+        ..Scenario::default()
+    };
+    scenario.service.grace_seconds = grace_seconds;
+    scenario.service.concurrency = concurrency;
+    scenario.sensors.zero_minutes_per_day = 20.0;
+    scenario
+}
+
+/// Drives a world with replicas that jump about; gives what became of each order.
+fn jumpy(cell: &Cell, wanted: &[u32]) -> (World, Outcomes) {
+    let mut world = cell.world();
+    for (step, wanted) in (0_i64..).zip(wanted) {
+        world.advance_to(step * DAY / 96);
+        world.set_wanted(*wanted);
+        assert_eq!(world.arrived(), world.completed() + world.backlog(), "no order is lost or doubled");
+    }
+    world.advance_to(DAY);
+    let outcomes = world.outcomes().clone();
+    (world, outcomes)
+}
+
+fn every_policy(cell: &Cell) -> Vec<Box<dyn ScalingPolicy>> {
+    let entries = schedule::of_operator(cell.scenario());
+    vec![
+        Box::new(CorePolicy::for_scenario(cell.scenario())),
+        Box::new(Fixed::new(20)),
+        Box::new(KedaSqs::with_defaults()),
+        Box::new(KedaSqsAndCron::new(KedaSqs::with_defaults(), entries.clone())),
+        Box::new(BacklogPerInstance::fixed(300.0, 20.0)),
+        Box::new(BacklogPerInstance::measured(300.0, 20.0)),
+        Box::new(Zalando::new(15.0, entries)),
+        Box::new(Practo::new(15.0, 20.0, 1, 300)),
+        Box::new(Knative::new(10.0, 300)),
+        Box::new(Watermark::new(7.0, 15.0, 300)),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn every_order_is_served_once_and_not_before_it_came(
+        seed in 0_u64..1_000,
+        orders in 100.0_f64..8_000.0,
+        grace in prop_oneof![Just(0.0), Just(30.0)],
+        concurrency in 1_u32..4,
+        wanted in prop::collection::vec(0_u32..40, 96),
+    ) {
+        let cell = Cell::new(small(seed, orders, grace, concurrency)).unwrap();
+        let (world, outcomes) = jumpy(&cell, &wanted);
+        let completed = outcomes.completions.iter().filter(|at| **at <= DAY).count();
+        prop_assert_eq!(completed, world.completed() as usize);
+        for (order, arrival) in cell.orders().arrivals.iter().enumerate() {
+            prop_assert!(outcomes.starts[order] >= *arrival);
+            prop_assert!(outcomes.completions[order] > outcomes.starts[order] || outcomes.completions[order] == i64::MAX);
+        }
+    }
+
+    #[test]
+    fn served_first_in_first_out_while_nobody_is_killed(
+        seed in 0_u64..1_000,
+        wanted in prop::collection::vec(1_u32..30, 96),
+    ) {
+        let cell = Cell::new(small(seed, 6_000.0, 3_600.0, 1)).unwrap();
+        let (_, outcomes) = jumpy(&cell, &wanted);
+        prop_assert!(outcomes.starts.is_sorted());
+    }
+
+    #[test]
+    fn work_in_hand_is_never_above_capacity(seed in 0_u64..1_000, replicas in 1_u32..20, concurrency in 1_u32..4) {
+        let mut scenario = small(seed, 20_000.0, 30.0, concurrency);
+        scenario.pods.initial = replicas;
+        let cell = Cell::new(scenario).unwrap();
+        let (_, outcomes) = jumpy(&cell, &vec![replicas; 96]);
+        let begun = outcomes.starts.iter().filter(|at| **at <= DAY).map(|at| (*at, 1));
+        let done = outcomes.completions.iter().filter(|at| **at <= DAY).map(|at| (*at, -1));
+        let mut changes: Vec<(i64, i32)> = begun.chain(done).collect();
+        // at the same moment a worker finishes before it begins anew
+        changes.sort_unstable();
+        let mut in_hand = 0;
+        for (_, change) in changes {
+            in_hand += change;
+            prop_assert!(in_hand <= i32::try_from(replicas * concurrency).unwrap());
+        }
+    }
+}
+
+#[test]
+fn the_same_seed_gives_the_same_bytes_on_one_thread_or_two() {
+    let run = || {
+        let cell = Cell::new(small(5, 4_000.0, 30.0, 1)).unwrap();
+        let scores: Vec<Score> =
+            every_policy(&cell).iter_mut().map(|policy| cell.run(policy.as_mut())).collect();
+        serde_json::to_vec(&scores).unwrap()
+    };
+    let (one, two) = std::thread::scope(|scope| {
+        let (one, two) = (scope.spawn(run), scope.spawn(run));
+        (one.join().unwrap(), two.join().unwrap())
+    });
+    assert_eq!(one, two);
+    assert_eq!(one, run());
+}
+
+#[test]
+fn every_policy_runs_in_every_cell() {
+    for regime in REGIMES {
+        for happening in HAPPENINGS {
+            let mut scenario = cell(regime, happening, 1, 3);
+            if let OrderSource::Generator(generator) = &mut scenario.orders {
+                generator.orders_per_day = 2_000.0;
+            }
+            let cell = Cell::new(scenario).unwrap();
+            for mut policy in every_policy(&cell) {
+                let score = cell.run(policy.as_mut());
+                assert!(score.orders > 500, "{} {}", score.scenario, score.policy);
+                assert!(score.replica_hours > 0.0 && score.node_hours > 0.0);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_fleet_well_above_the_least_peak_is_never_late_and_one_far_below_is() {
+    let cell = Cell::new(cell(REGIMES[1], Happening::Normal, 1, 1)).unwrap();
+    let above = cell.run(&mut Fixed::new(ceil(cell.least_peak() * 1.3)));
+    assert_eq!(above.late, 0);
+    let below = cell.run(&mut Fixed::new(ceil(cell.least_peak() * 0.7)));
+    assert!(below.late > 0);
+}
+
+#[test]
+fn the_tuned_length_beats_the_default_when_the_wait_is_long() {
+    let cell = Cell::new(cell(REGIMES[0], Happening::Normal, 1, 1)).unwrap();
+    let (length, best) = tuning::best_queue_length(&cell);
+    let default = cell.run(&mut KedaSqs::with_defaults());
+    assert!(length > 5.0 && best.late == 0 && best.replica_hours < default.replica_hours);
+}
+
+#[test]
+fn zero_to_one_and_back_is_keda_s_part() {
+    let mut scenario = small(1, 0.0, 30.0, 1);
+    scenario.orders = OrderSource::Generator(Generator {
+        orders_per_day: 0.0,
+        bursts: vec![crate::replay::scenario::Burst {
+            day: 0,
+            at_hour: 6.0,
+            orders: 50.0,
+            over_seconds: 10.0,
+        }],
+        ..Generator::default()
+    });
+    (scenario.pods.min, scenario.pods.initial) = (0, 0);
+    scenario.sensors.phantom_share = 0.0;
+    let cell = Cell::new(scenario).unwrap();
+    let mut policy = KedaSqs::with_defaults();
+    let mut control = Control::new(&cell, &mut policy);
+    control.end = 6 * HOUR - 1;
+    control.run();
+    assert_eq!(control.world.wanted(), 0, "nothing waits");
+    let score = cell.run(&mut KedaSqs::with_defaults());
+    assert_eq!(score.late, 0);
+    let mut policy = KedaSqs::with_defaults();
+    let mut control = Control::new(&cell, &mut policy);
+    control.run();
+    assert_eq!((control.world.wanted(), control.world.backlog()), (0, 0), "and back after the cool-down");
+}
