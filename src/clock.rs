@@ -20,20 +20,14 @@ pub struct Clock {
 #[derive(Debug)]
 enum Inner {
     Real,
-    Scaled {
-        start: Timestamp,
-        origin: tokio::time::Instant,
-        speed: f64,
-    },
+    Scaled { start: Timestamp, origin: tokio::time::Instant, speed: f64 },
     Manual(watch::Sender<Timestamp>),
 }
 
 impl Clock {
     /// The operating system's clock.
     pub fn real() -> Self {
-        Self {
-            inner: Arc::new(Inner::Real),
-        }
+        Self { inner: Arc::new(Inner::Real) }
     }
 
     /// A clock that reads `start` now and runs `speed` times as fast as real time.
@@ -100,11 +94,7 @@ impl Clock {
     /// When `period` is zero.
     pub fn interval(&self, period: Duration) -> Interval {
         assert!(!period.is_zero(), "an interval needs a period above zero");
-        Interval {
-            clock: self.clone(),
-            period,
-            next: self.now(),
-        }
+        Interval { clock: self.clone(), period, next: self.now() }
     }
 }
 
@@ -126,11 +116,7 @@ impl Interval {
         }
         let now = self.clock.now();
         let due = later(self.next, self.period);
-        self.next = if due > now && due <= later(now, self.period) {
-            due
-        } else {
-            later(now, self.period)
-        };
+        self.next = if due > now && due <= later(now, self.period) { due } else { later(now, self.period) };
         now
     }
 }
@@ -214,7 +200,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn scaled_time_runs_at_its_speed() {
         let clock = Clock::scaled(start(), 60.0);
-        clock.sleep(Duration::from_secs(600)).await;
+        clock.sleep(Duration::from_mins(10)).await;
         let passed = seconds_between(start(), clock.now());
         assert!((passed - 600.0).abs() < 1.0, "{passed}");
     }

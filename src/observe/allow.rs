@@ -73,12 +73,7 @@ struct Text {
 #[derive(Debug, Clone)]
 enum Place {
     Anywhere,
-    Host {
-        scheme: Option<String>,
-        host: String,
-        port: Port,
-        path: Text,
-    },
+    Host { scheme: Option<String>, host: String, port: Port, path: Text },
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -128,17 +123,18 @@ impl AllowList {
     ///
     /// # Errors
     /// [`AttachError::Forbidden`] when no rule allows it, [`AttachError::Unusable`] when it is no plain address.
-    pub fn aws_endpoint(&self, namespace: &str, key: &'static str, value: &str) -> Result<Allowed, AttachError> {
+    pub fn aws_endpoint(
+        &self,
+        namespace: &str,
+        key: &'static str,
+        value: &str,
+    ) -> Result<Allowed, AttachError> {
         let url = parse_metadata(key, value)?;
         if let Some(own) = aws_own(&url) {
             return Ok(own);
         }
         self.check_endpoint(namespace, key, &url)?;
-        Ok(Allowed::Foreign(if key == "queueURL" {
-            origin_of(&url)
-        } else {
-            base_of(&url)
-        }))
+        Ok(Allowed::Foreign(if key == "queueURL" { origin_of(&url) } else { base_of(&url) }))
     }
 
     /// Checks a Prometheus address and returns its base, without a slash at the end.
@@ -159,10 +155,8 @@ impl AllowList {
     /// # Errors
     /// [`AttachError::Forbidden`] when no rule allows it.
     pub fn role(&self, namespace: &str, key: &'static str, arn: &str) -> Result<(), AttachError> {
-        let allowed = self
-            .roles
-            .iter()
-            .any(|rule| rule.namespace.matches(namespace) && rule.value.matches(arn));
+        let allowed =
+            self.roles.iter().any(|rule| rule.namespace.matches(namespace) && rule.value.matches(arn));
         if allowed {
             return Ok(());
         }
@@ -175,10 +169,8 @@ impl AllowList {
     }
 
     fn check_endpoint(&self, namespace: &str, key: &'static str, url: &Url) -> Result<(), AttachError> {
-        let allowed = self
-            .endpoints
-            .iter()
-            .any(|rule| rule.namespace.matches(namespace) && rule.value.matches(url));
+        let allowed =
+            self.endpoints.iter().any(|rule| rule.namespace.matches(namespace) && rule.value.matches(url));
         if allowed {
             return Ok(());
         }
@@ -194,18 +186,11 @@ impl AllowList {
 impl Text {
     fn parse(value: &str) -> Self {
         let beginning = value.strip_suffix('*');
-        Self {
-            text: beginning.unwrap_or(value).to_owned(),
-            is_beginning: beginning.is_some(),
-        }
+        Self { text: beginning.unwrap_or(value).to_owned(), is_beginning: beginning.is_some() }
     }
 
     fn matches(&self, value: &str) -> bool {
-        if self.is_beginning {
-            value.starts_with(&self.text)
-        } else {
-            value == self.text
-        }
+        if self.is_beginning { value.starts_with(&self.text) } else { value == self.text }
     }
 }
 
@@ -250,13 +235,7 @@ impl Place {
     }
 
     fn matches(&self, url: &Url) -> bool {
-        let Self::Host {
-            scheme,
-            host,
-            port,
-            path,
-        } = self
-        else {
+        let Self::Host { scheme, host, port, path } = self else {
             return true;
         };
         scheme.as_deref().is_none_or(|scheme| scheme == url.scheme())
@@ -282,8 +261,7 @@ fn path_matches(rule: &Text, path: &str) -> bool {
     if rule.is_beginning {
         return path.starts_with(&rule.text);
     }
-    path.strip_prefix(&rule.text)
-        .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    path.strip_prefix(&rule.text).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 fn parse_rule<T>(
@@ -291,21 +269,13 @@ fn parse_rule<T>(
     rule: &str,
     parse: impl FnOnce(&str) -> Result<T, &'static str>,
 ) -> Result<Rule<T>, AllowListError> {
-    let error = |problem| AllowListError {
-        flag,
-        value: rule.to_owned(),
-        problem,
-    };
-    let (namespace, value) = rule
-        .split_once('=')
-        .ok_or_else(|| error("write NAMESPACE=VALUE, with * for every namespace"))?;
+    let error = |problem| AllowListError { flag, value: rule.to_owned(), problem };
+    let (namespace, value) =
+        rule.split_once('=').ok_or_else(|| error("write NAMESPACE=VALUE, with * for every namespace"))?;
     if namespace.is_empty() || value.is_empty() {
         return Err(error("write NAMESPACE=VALUE, with * for every namespace"));
     }
-    Ok(Rule {
-        namespace: Text::parse(namespace),
-        value: parse(value).map_err(error)?,
-    })
+    Ok(Rule { namespace: Text::parse(namespace), value: parse(value).map_err(error)? })
 }
 
 /// Parses a plain http(s) address; anything that could be read in two ways is refused.
@@ -356,16 +326,17 @@ fn aws_own(url: &Url) -> Option<Allowed> {
         .split('.')
         .collect();
     match labels.as_slice() {
-        ["sqs" | "monitoring", region] if is_region(region) => Some(Allowed::AwsRegional {
-            region: Some((*region).to_owned()),
-        }),
-        // The names from before SQS had regional ones.
-        [region, "queue"] if is_region(region) => Some(Allowed::AwsRegional {
-            region: Some((*region).to_owned()),
-        }),
+        // `REGION.queue` and `queue` are the names from before SQS had regional ones.
+        ["sqs" | "monitoring", region] | [region, "queue"] if is_region(region) => {
+            Some(Allowed::AwsRegional { region: Some((*region).to_owned()) })
+        }
         ["queue"] => Some(Allowed::AwsRegional { region: None }),
-        ["sqs-fips" | "monitoring-fips", region] if is_region(region) => Some(Allowed::AwsOther(origin_of(url))),
-        [endpoint, "sqs" | "monitoring", region, "vpce"] if endpoint.starts_with("vpce-") && is_region(region) => {
+        ["sqs-fips" | "monitoring-fips", region] if is_region(region) => {
+            Some(Allowed::AwsOther(origin_of(url)))
+        }
+        [endpoint, "sqs" | "monitoring", region, "vpce"]
+            if endpoint.starts_with("vpce-") && is_region(region) =>
+        {
             Some(Allowed::AwsOther(origin_of(url)))
         }
         _ => None,

@@ -10,10 +10,12 @@ use std::time::{Duration, SystemTime};
 use aws_config::sts::AssumeRoleProvider;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
-use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider, error::CredentialsError, future};
 use aws_credential_types::Credentials;
-use aws_sdk_sqs::config::retry::RetryConfig;
+use aws_credential_types::provider::{
+    ProvideCredentials, SharedCredentialsProvider, error::CredentialsError, future,
+};
 use aws_sdk_sqs::config::SharedHttpClient;
+use aws_sdk_sqs::config::retry::RetryConfig;
 use aws_sdk_sqs::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
 use aws_smithy_http_client::proxy::ProxyConfig;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
@@ -30,7 +32,7 @@ const CREDENTIALS_TIMEOUT: Duration = Duration::from_secs(15);
 /// AWS closes idle connections after about 20 s; a shorter life on our side avoids sending into a closed one.
 const IDLE_CONNECTION: Duration = Duration::from_secs(20);
 /// Credentials this close to their end are loaded again.
-const RENEW_BEFORE: Duration = Duration::from_secs(300);
+const RENEW_BEFORE: Duration = Duration::from_mins(5);
 /// Calls under way at once, over all queues.
 const CALLS_AT_ONCE: usize = 64;
 
@@ -89,22 +91,18 @@ struct Made {
 impl AwsClients {
     /// `identity` in place of the pod's own, for embedded queues and tests.
     pub(super) fn new(identity: Option<SharedCredentialsProvider>) -> Self {
-        let http = Builder::new()
-            .pool_idle_timeout(IDLE_CONNECTION)
-            .build_with_connector_fn(|settings, components| {
+        let http = Builder::new().pool_idle_timeout(IDLE_CONNECTION).build_with_connector_fn(
+            |settings, components| {
                 let mut connector = Connector::builder()
                     .pool_idle_timeout(IDLE_CONNECTION)
                     .proxy_config(ProxyConfig::from_env());
                 connector.set_connector_settings(settings.cloned());
-                connector.set_sleep_impl(components.and_then(|components| components.sleep_impl()));
+                connector
+                    .set_sleep_impl(components.and_then(aws_sdk_sqs::config::RuntimeComponents::sleep_impl));
                 connector.tls_provider(tls::Provider::Rustls(CryptoMode::Ring)).build()
-            });
-        Self {
-            registry: Registry::default(),
-            http,
-            identity,
-            calls: Arc::new(Semaphore::new(CALLS_AT_ONCE)),
-        }
+            },
+        );
+        Self { registry: Registry::default(), http, identity, calls: Arc::new(Semaphore::new(CALLS_AT_ONCE)) }
     }
 
     pub(super) fn get(&self, key: &ClientKey) -> ClientLease {
@@ -134,7 +132,9 @@ impl AwsClient {
     }
 
     /// The CloudWatch client, with credentials in hand and a place among the calls under way.
-    pub(super) async fn cloudwatch(&self) -> Result<(&aws_sdk_cloudwatch::Client, impl Drop + use<>), ReadError> {
+    pub(super) async fn cloudwatch(
+        &self,
+    ) -> Result<(&aws_sdk_cloudwatch::Client, impl Drop + use<>), ReadError> {
         let (made, permit) = self.ready().await?;
         Ok((&made.cloudwatch, permit))
     }
@@ -199,11 +199,7 @@ impl AwsClient {
         match &self.key.role {
             None => config.credentials_provider(),
             Some(role) => Some(SharedCredentialsProvider::new(
-                AssumeRoleProvider::builder(role)
-                    .session_name("peakscaler")
-                    .configure(config)
-                    .build()
-                    .await,
+                AssumeRoleProvider::builder(role).session_name("peakscaler").configure(config).build().await,
             )),
         }
     }
@@ -213,31 +209,24 @@ impl AwsClient {
 #[derive(Debug, Clone)]
 struct Held {
     provider: Option<SharedCredentialsProvider>,
-    held: Arc<Mutex<Option<Credentials>>>,
+    last: Arc<Mutex<Option<Credentials>>>,
     /// Real time whatever the polls run on: AWS says when credentials end.
     clock: Clock,
 }
 
 impl Held {
     fn new(provider: Option<SharedCredentialsProvider>) -> Self {
-        Self {
-            provider,
-            held: Arc::default(),
-            clock: Clock::real(),
-        }
+        Self { provider, last: Arc::default(), clock: Clock::real() }
     }
 
     async fn get(&self) -> Result<Credentials, CredentialsError> {
-        let mut held = self.held.lock().await;
-        if let Some(credentials) = held.as_ref().filter(|credentials| self.is_fresh(credentials)) {
+        let mut last = self.last.lock().await;
+        if let Some(credentials) = last.as_ref().filter(|credentials| self.is_fresh(credentials)) {
             return Ok(credentials.clone());
         }
-        let provider = self
-            .provider
-            .as_ref()
-            .ok_or_else(|| CredentialsError::not_loaded("no provider"))?;
+        let provider = self.provider.as_ref().ok_or_else(|| CredentialsError::not_loaded("no provider"))?;
         let credentials = provider.provide_credentials().await?;
-        *held = Some(credentials.clone());
+        *last = Some(credentials.clone());
         Ok(credentials)
     }
 
@@ -272,24 +261,16 @@ impl Call<'_> {
         E: ProvideErrorMetadata + std::error::Error + 'static,
         R: std::fmt::Debug,
     {
-        match error {
-            SdkError::TimeoutError(_) => ReadError::new(format!(
-                "{} did not answer {} within {} s",
-                self.key.place(),
-                self.action,
-                CALL_TIMEOUT.as_secs()
-            )),
-            SdkError::ServiceError(context) => self.explain_code(
-                context.err().code().unwrap_or("an error without a code"),
-                context.err().message().unwrap_or("no message"),
-            ),
-            _ => ReadError::new(format!(
-                "{} cannot be reached for {}: {}",
-                self.key.place(),
-                self.action,
-                DisplayErrorContext(error)
-            )),
+        if let SdkError::ServiceError(context) = error {
+            let code = context.err().code().unwrap_or("an error without a code");
+            return self.explain_code(code, context.err().message().unwrap_or("no message"));
         }
+        let (place, action) = (self.key.place(), self.action);
+        ReadError::new(if matches!(error, SdkError::TimeoutError(_)) {
+            format!("{place} did not answer {action} within {} s", CALL_TIMEOUT.as_secs())
+        } else {
+            format!("{place} cannot be reached for {action}: {}", DisplayErrorContext(error))
+        })
     }
 
     /// `code` and `message` as the service sends them.
@@ -306,15 +287,27 @@ impl Call<'_> {
                 "queue {resource} does not exist in {}: check queueURL and awsRegion",
                 key.place()
             )),
-            "ExpiredToken" | "ExpiredTokenException" | "InvalidClientTokenId" | "UnrecognizedClientException"
-            | "SignatureDoesNotMatch" | "InvalidSignatureException" | "InvalidAccessKeyId" => ReadError::new(format!(
+            "ExpiredToken"
+            | "ExpiredTokenException"
+            | "InvalidClientTokenId"
+            | "UnrecognizedClientException"
+            | "SignatureDoesNotMatch"
+            | "InvalidSignatureException"
+            | "InvalidAccessKeyId" => ReadError::new(format!(
                 "the credentials of {} are refused by {}: {code}: {message}",
                 key.identity(),
                 key.place()
             )),
-            "RequestThrottled" | "Throttling" | "ThrottlingException" | "ThrottledException"
-            | "RequestLimitExceeded" | "TooManyRequestsException" | "SlowDown" | "LimitExceededException"
-            | "OverLimit" | "KmsThrottled" => ReadError::throttled(format!(
+            "RequestThrottled"
+            | "Throttling"
+            | "ThrottlingException"
+            | "ThrottledException"
+            | "RequestLimitExceeded"
+            | "TooManyRequestsException"
+            | "SlowDown"
+            | "LimitExceededException"
+            | "OverLimit"
+            | "KmsThrottled" => ReadError::throttled(format!(
                 "{action} on {resource} is throttled by {}: asking less often for a while",
                 key.place()
             )),
@@ -341,7 +334,11 @@ mod tests {
         };
         for (code, is_throttling, words) in [
             ("AccessDenied", false, vec!["sqs:GetQueueAttributes", "/orders", "role arn:aws:iam"]),
-            ("AWS.SimpleQueueService.NonExistentQueue", false, vec!["does not exist", "/orders", "eu-central-1"]),
+            (
+                "AWS.SimpleQueueService.NonExistentQueue",
+                false,
+                vec!["does not exist", "/orders", "eu-central-1"],
+            ),
             ("QueueDoesNotExist", false, vec!["does not exist", "queueURL"]),
             ("ExpiredToken", false, vec!["credentials", "role arn:aws:iam"]),
             ("ThrottlingException", true, vec!["throttled"]),

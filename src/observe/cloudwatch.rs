@@ -21,7 +21,7 @@ use super::settle::{Settling, window};
 use crate::clock::{Clock, earlier, later, seconds_between};
 
 /// From one read of a queue to its next: one-minute metrics hold nothing new before.
-pub(super) const PERIOD: Duration = Duration::from_secs(60);
+pub(super) const PERIOD: Duration = Duration::from_mins(1);
 /// A queue read less than this ago is left out of the common read.
 const NOT_BEFORE_SECONDS: f64 = 59.5;
 /// Two metrics a queue, 180 minutes at most: 36,000 points, well within one page of 100,800.
@@ -77,12 +77,7 @@ impl Minutes {
             Flow::Completions => &mut self.deleted,
         };
         for (from, count) in settling.take_in(points, now) {
-            self.believed.push_back(Minute {
-                number: self.next,
-                flow,
-                from,
-                count,
-            });
+            self.believed.push_back(Minute { number: self.next, flow, from, count });
             self.next += 1;
         }
         while self.believed.len() > KEPT {
@@ -122,10 +117,7 @@ impl CloudWatchPoll {
     pub(super) fn start(runtime: &Handle, clock: &Clock, client: ClientLease) -> Self {
         let shared = Arc::<Shared>::default();
         let task = runtime.spawn(read_for_ever(clock.clone(), client, shared.clone()));
-        Self {
-            shared,
-            _task: Task::new(task),
-        }
+        Self { shared, _task: Task::new(task) }
     }
 
     /// Has a queue read from now on, until its series is dropped.
@@ -212,7 +204,8 @@ async fn read(client: &ClientLease, due: &[Arc<Series>], now: Timestamp) -> Resu
         .map(|series| window(now, series.cell.health().last_good).0)
         .min()
         .unwrap_or_else(|| earlier(to, PERIOD));
-    let queries: Vec<_> = due.iter().enumerate().flat_map(|(index, series)| queries(index, &series.queue_name)).collect();
+    let queries: Vec<_> =
+        due.iter().enumerate().flat_map(|(index, series)| queries(index, &series.queue_name)).collect();
     let mut results: HashMap<String, Vec<(Timestamp, f64)>> = HashMap::new();
     let mut token = None;
     let mut pages = 0;
@@ -226,11 +219,8 @@ async fn read(client: &ClientLease, due: &[Arc<Series>], now: Timestamp) -> Resu
             .send()
             .await
             .map_err(|error| {
-                let call = Call {
-                    action: "cloudwatch:GetMetricData",
-                    resource: &names(due),
-                    key: client.key(),
-                };
+                let call =
+                    Call { action: "cloudwatch:GetMetricData", resource: &names(due), key: client.key() };
                 call.explain(&error)
             })?;
         pages += 1;
@@ -305,7 +295,9 @@ mod tests {
         let due = |seconds: u64, is_common| {
             let now = later(start, Duration::from_secs(seconds));
             let due = shared.due(now, is_common);
-            due.iter().for_each(|series| *lock(&series.asked) = Some(now));
+            for series in &due {
+                *lock(&series.asked) = Some(now);
+            }
             due.len()
         };
         for (seconds, is_common, expected) in
@@ -321,7 +313,7 @@ mod tests {
     fn minutes_are_handed_out_once_each() {
         let mut minutes = Minutes::default();
         let minute: Timestamp = "2026-11-27T08:00:00Z".parse().unwrap();
-        let now = later(minute, Duration::from_secs(600));
+        let now = later(minute, Duration::from_mins(10));
         minutes.take_in(Flow::Arrivals, &[(minute, 4.0)], now);
         minutes.take_in(Flow::Completions, &[(minute, 3.0)], now);
         let (first, next) = minutes.since(0);

@@ -76,6 +76,11 @@ pub fn fixed_identity(access_key: &str, secret_key: &str) -> SharedCredentialsPr
     SharedCredentialsProvider::new(Credentials::new(access_key, secret_key, None, None, "fixed"))
 }
 
+type QueueLease = Arc<Lease<QueueKey, QueuePoll>>;
+type SeriesLease = Arc<Lease<(ClientKey, String), SharedSeries>>;
+type RateLease = Arc<Lease<QueryKey, RatePoll>>;
+type ValueLease = Arc<Lease<QueryKey, ValuePoll>>;
+
 /// Opens real sources.
 pub struct LiveSources {
     clock: Clock,
@@ -149,51 +154,58 @@ impl LiveSources {
         }
     }
 
-    fn queue(&self, key: &QueueKey) -> Arc<Lease<QueueKey, QueuePoll>> {
-        let is_aws = key.client.endpoint.as_deref().is_none_or(|endpoint| endpoint.contains(".amazonaws.com"));
-        let period = if is_aws {
-            self.sqs_period.max(SHORTEST_AWS_PERIOD)
-        } else {
-            self.sqs_period
-        };
-        let schedule = Schedule {
-            period,
-            spread: period / 20,
-        };
+    fn queue(&self, key: &QueueKey) -> QueueLease {
+        let is_aws =
+            key.client.endpoint.as_deref().is_none_or(|endpoint| endpoint.contains(".amazonaws.com"));
+        let period = if is_aws { self.sqs_period.max(SHORTEST_AWS_PERIOD) } else { self.sqs_period };
+        let schedule = Schedule { period, spread: period / 20 };
         self.queues.get(key, || {
             let client = self.clients.get(&key.client);
             QueuePoll::start(&self.runtime, &self.clock, schedule, client, key.url.clone())
         })
     }
 
-    fn series(&self, key: &(ClientKey, String)) -> Arc<Lease<(ClientKey, String), SharedSeries>> {
+    fn series(&self, key: &(ClientKey, String)) -> SeriesLease {
         self.series.get(key, || {
             let (client, queue_name) = key;
-            let poll = self.metrics.get(client, || {
-                CloudWatchPoll::start(&self.runtime, &self.clock, self.clients.get(client))
-            });
-            SharedSeries {
-                series: poll.join(queue_name),
-                _poll: poll,
-            }
+            let poll = self
+                .metrics
+                .get(client, || CloudWatchPoll::start(&self.runtime, &self.clock, self.clients.get(client)));
+            SharedSeries { series: poll.join(queue_name), _poll: poll }
         })
     }
 
-    fn rate(&self, key: &QueryKey) -> Arc<Lease<QueryKey, RatePoll>> {
+    fn rate(&self, key: &QueryKey) -> RateLease {
         self.rates.get(key, || {
-            RatePoll::start(&self.runtime, &self.clock, self.prometheus_period, self.prometheus.clone(), key.clone())
+            RatePoll::start(
+                &self.runtime,
+                &self.clock,
+                self.prometheus_period,
+                self.prometheus.clone(),
+                key.clone(),
+            )
         })
     }
 
-    fn value(&self, key: &QueryKey) -> Arc<Lease<QueryKey, ValuePoll>> {
+    fn value(&self, key: &QueryKey) -> ValueLease {
         self.values.get(key, || {
-            ValuePoll::start(&self.runtime, &self.clock, self.prometheus_period, self.prometheus.clone(), key.clone())
+            ValuePoll::start(
+                &self.runtime,
+                &self.clock,
+                self.prometheus_period,
+                self.prometheus.clone(),
+                key.clone(),
+            )
         })
     }
 }
 
 impl Sources for LiveSources {
-    fn attach(&self, workload: &WorkloadId, trigger: &Trigger) -> Result<Box<dyn WorkloadSource>, AttachError> {
+    fn attach(
+        &self,
+        workload: &WorkloadId,
+        trigger: &Trigger,
+    ) -> Result<Box<dyn WorkloadSource>, AttachError> {
         let needs = Needs::of(&workload.namespace, trigger, &self.allow)?;
         let news = Arc::new(Notify::new());
         let backlog = match &needs.backlog {
@@ -222,13 +234,13 @@ impl Sources for LiveSources {
 }
 
 enum Backlog {
-    Queues(Vec<Arc<Lease<QueueKey, QueuePoll>>>),
-    Query(Arc<Lease<QueryKey, ValuePoll>>),
+    Queues(Vec<QueueLease>),
+    Query(ValueLease),
 }
 
 enum ReplicaSource {
     Cluster(Box<dyn ClusterView>),
-    Query(Arc<Lease<QueryKey, ValuePoll>>),
+    Query(ValueLease),
     Unknown,
 }
 
@@ -236,10 +248,10 @@ enum ReplicaSource {
 struct LiveWorkload {
     backlog: Backlog,
     /// With the number of the next minute to take.
-    metrics: Vec<(Arc<Lease<(ClientKey, String), SharedSeries>>, u64)>,
+    metrics: Vec<(SeriesLease, u64)>,
     sum: MinuteSum,
     /// With the number of the next step to take.
-    rates: Vec<(Flow, Arc<Lease<QueryKey, RatePoll>>, u64)>,
+    rates: Vec<(Flow, RateLease, u64)>,
     replicas: ReplicaSource,
     news: Arc<Notify>,
     stale_after_seconds: f64,
@@ -291,7 +303,9 @@ impl LiveWorkload {
         for (shared, next) in &mut self.metrics {
             let (news, further) = shared.series.cell.value().since(*next);
             *next = further;
-            news.iter().for_each(|minute| self.sum.add(minute, now));
+            for minute in &news {
+                self.sum.add(minute, now);
+            }
         }
         let mut news = self.sum.take(now);
         if !self.metrics.is_empty() {
@@ -336,7 +350,9 @@ impl LiveWorkload {
                 let health = SourceHealth {
                     source: "replicas".to_owned(),
                     age_seconds: None,
-                    error: Some("ready replicas are unknown: run in a cluster, or give replicasQuery".to_owned()),
+                    error: Some(
+                        "ready replicas are unknown: run in a cluster, or give replicasQuery".to_owned(),
+                    ),
                 };
                 (None, health)
             }
@@ -370,13 +386,8 @@ impl WorkloadSource for LiveWorkload {
 }
 
 /// The sum over all queues, as old as the oldest reading; `None` unless all are known.
-fn add_up(polls: &[Arc<Lease<QueueKey, QueuePoll>>], now: Timestamp) -> Option<QueueReading> {
-    let mut sum = QueueReading {
-        visible: 0.0,
-        in_flight: 0.0,
-        delayed: 0.0,
-        age_seconds: 0.0,
-    };
+fn add_up(polls: &[QueueLease], now: Timestamp) -> Option<QueueReading> {
+    let mut sum = QueueReading { visible: 0.0, in_flight: 0.0, delayed: 0.0, age_seconds: 0.0 };
     for poll in polls {
         let counters = (*poll.cell.value())?;
         sum.visible += counters.visible;
@@ -393,12 +404,7 @@ fn add_up(polls: &[Arc<Lease<QueueKey, QueuePoll>>], now: Timestamp) -> Option<Q
     reason = "the value is finite and not negative, and a cast to u32 saturates"
 )]
 fn of_query(ready: f64) -> Replicas {
-    Replicas {
-        ready: ready.round() as u32,
-        starting: Vec::new(),
-        pending: 0,
-        wanted: None,
-    }
+    Replicas { ready: ready.round() as u32, starting: Vec::new(), pending: 0, wanted: None }
 }
 
 /// A silent CloudWatch answers well and says nothing: that is told too.

@@ -1,12 +1,12 @@
 //! What a trigger needs contacted, after the operator's allow-list has been asked. Pure: a forbidden
 //! address is refused here, before a name is looked up or a connection made.
 
+use super::AttachError;
 use super::allow::{AllowList, Allowed, is_region};
 use super::aws::ClientKey;
 use super::cloudwatch::Flow;
 use super::prometheus::QueryKey;
 use super::sqs::QueueKey;
-use super::AttachError;
 use crate::trigger::{BacklogSource, ThroughputSource, Trigger};
 
 /// Everything to be read for one workload.
@@ -32,11 +32,7 @@ impl Needs {
     /// # Errors
     /// When an address or role is not allowed, or something cannot be used at all.
     pub(super) fn of(namespace: &str, trigger: &Trigger, allow: &AllowList) -> Result<Self, AttachError> {
-        let scope = Scope {
-            namespace,
-            trigger,
-            allow,
-        };
+        let scope = Scope { namespace, trigger, allow };
         let mut needs = Self::default();
         let queues = match &trigger.backlog {
             BacklogSource::Sqs(urls) => scope.queues(urls)?,
@@ -53,15 +49,10 @@ impl Needs {
                             .to_owned(),
                     ));
                 }
-                needs.metrics = queues
-                    .iter()
-                    .map(|queue| (queue.metrics_client.clone(), queue.name.clone()))
-                    .collect();
+                needs.metrics =
+                    queues.iter().map(|queue| (queue.metrics_client.clone(), queue.name.clone())).collect();
             }
-            ThroughputSource::Prometheus {
-                arrival_query,
-                completion_query,
-            } => {
+            ThroughputSource::Prometheus { arrival_query, completion_query } => {
                 needs.rates.push((Flow::Arrivals, scope.query("arrivalQuery", arrival_query)?));
                 if let Some(query) = completion_query {
                     needs.rates.push((Flow::Completions, scope.query("completionQuery", query)?));
@@ -114,16 +105,9 @@ impl Scope<'_> {
             Allowed::AwsOther(origin) => (Some(origin.clone()), None),
             Allowed::Foreign(base) => (Some(base.clone()), Some(base.clone())),
         };
-        let client = |endpoint| ClientKey {
-            region: region.clone(),
-            role: role.clone(),
-            endpoint,
-        };
+        let client = |endpoint| ClientKey { region: region.clone(), role: role.clone(), endpoint };
         Ok(Queue {
-            key: QueueKey {
-                client: client(sqs),
-                url: url.to_owned(),
-            },
+            key: QueueKey { client: client(sqs), url: url.to_owned() },
             name: name.to_owned(),
             metrics_client: client(metrics),
         })
@@ -154,12 +138,7 @@ impl Scope<'_> {
                 ))
             })?,
         };
-        Ok(QueryKey {
-            key,
-            address,
-            tenant: self.trigger.prometheus_tenant.clone(),
-            query: query.to_owned(),
-        })
+        Ok(QueryKey { key, address, tenant: self.trigger.prometheus_tenant.clone(), query: query.to_owned() })
     }
 }
 
@@ -242,17 +221,22 @@ mod tests {
         };
         for (change, words) in [
             (
-                &(|trigger: &mut Trigger| trigger.aws_region = Some("eu-1.evil.org".to_owned())) as &dyn Fn(&mut Trigger),
+                &(|trigger: &mut Trigger| trigger.aws_region = Some("eu-1.evil.org".to_owned()))
+                    as &dyn Fn(&mut Trigger),
                 vec!["awsRegion", "eu-1.evil.org"],
             ),
             (
                 &|trigger| {
-                    trigger.backlog = BacklogSource::Sqs(vec!["http://localhost:4566/000000000000/orders".to_owned()]);
+                    trigger.backlog =
+                        BacklogSource::Sqs(vec!["http://localhost:4566/000000000000/orders".to_owned()]);
                 },
                 vec!["awsRegion is missing"],
             ),
             (
-                &|trigger| trigger.backlog = BacklogSource::Sqs(vec!["https://sqs.eu-central-1.amazonaws.com".to_owned()]),
+                &|trigger| {
+                    trigger.backlog =
+                        BacklogSource::Sqs(vec!["https://sqs.eu-central-1.amazonaws.com".to_owned()]);
+                },
                 vec!["queue's name"],
             ),
             (

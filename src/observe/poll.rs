@@ -35,17 +35,11 @@ pub(super) struct ReadError {
 
 impl ReadError {
     pub(super) fn new(message: impl Into<String>) -> Self {
-        Self {
-            message: message.into(),
-            is_throttling: false,
-        }
+        Self { message: message.into(), is_throttling: false }
     }
 
     pub(super) fn throttled(message: impl Into<String>) -> Self {
-        Self {
-            message: message.into(),
-            is_throttling: true,
-        }
+        Self { message: message.into(), is_throttling: true }
     }
 }
 
@@ -73,11 +67,7 @@ impl Schedule {
 
     /// The wait after `failures` failures in a row; `random` is uniform in `[0, 1)`.
     fn after_failure(self, failures: u32, is_throttling: bool, random: f64) -> Duration {
-        let longest = if is_throttling {
-            LONGEST_THROTTLED_SECONDS
-        } else {
-            LONGEST_BACK_OFF_SECONDS
-        };
+        let longest = if is_throttling { LONGEST_THROTTLED_SECONDS } else { LONGEST_BACK_OFF_SECONDS };
         let doublings = i32::try_from(failures.saturating_sub(1).min(16)).unwrap_or(16);
         let bound = (FIRST_BACK_OFF_SECONDS * 2_f64.powi(doublings)).min(longest);
         self.period + Duration::from_secs_f64(bound * random)
@@ -110,11 +100,7 @@ impl Health {
 
 impl<T: Default> Default for Cell<T> {
     fn default() -> Self {
-        Self {
-            value: Mutex::default(),
-            health: Mutex::default(),
-            listeners: Listeners::default(),
-        }
+        Self { value: Mutex::default(), health: Mutex::default(), listeners: Listeners::default() }
     }
 }
 
@@ -134,10 +120,7 @@ impl<T> Cell<T> {
 
     /// A read that was asked for at `at` succeeded; the value is already in place.
     pub(super) fn succeeded(&self, at: Timestamp) {
-        *lock(&self.health) = Health {
-            last_good: Some(at),
-            error: None,
-        };
+        *lock(&self.health) = Health { last_good: Some(at), error: None };
         self.listeners.wake();
     }
 
@@ -168,8 +151,12 @@ impl Listeners {
 
 /// Repeats `read` for ever on `schedule`, the first time at once. `read` gets the moment at which it is
 /// asked for; it puts the value in place itself, and `cell` learns how it went.
-pub(super) async fn run<T, Read, Reading>(clock: Clock, schedule: Schedule, cell: Arc<Cell<T>>, mut read: Read)
-where
+pub(super) async fn run<T, Read, Reading>(
+    clock: Clock,
+    schedule: Schedule,
+    cell: Arc<Cell<T>>,
+    mut read: Read,
+) where
     Read: FnMut(Timestamp) -> Reading,
     Reading: Future<Output = Result<(), ReadError>>,
 {
@@ -230,9 +217,7 @@ pub(super) struct Lease<K: Eq + Hash, P> {
 
 impl<K: Eq + Hash, P> Default for Registry<K, P> {
     fn default() -> Self {
-        Self {
-            entries: Arc::default(),
-        }
+        Self { entries: Arc::default() }
     }
 }
 
@@ -243,11 +228,8 @@ impl<K: Eq + Hash + Clone, P> Registry<K, P> {
         if let Some(lease) = entries.get(key).and_then(Weak::upgrade) {
             return lease;
         }
-        let lease = Arc::new(Lease {
-            key: key.clone(),
-            poll: start(),
-            entries: Arc::downgrade(&self.entries),
-        });
+        let lease =
+            Arc::new(Lease { key: key.clone(), poll: start(), entries: Arc::downgrade(&self.entries) });
         entries.insert(key.clone(), Arc::downgrade(&lease));
         lease
     }
@@ -284,10 +266,7 @@ mod tests {
 
     use super::*;
 
-    const SCHEDULE: Schedule = Schedule {
-        period: Duration::from_secs(20),
-        spread: Duration::from_secs(1),
-    };
+    const SCHEDULE: Schedule = Schedule { period: Duration::from_secs(20), spread: Duration::from_secs(1) };
 
     #[test]
     fn a_wait_is_never_below_the_period_and_grows_to_a_bound() {

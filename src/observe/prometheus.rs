@@ -83,7 +83,13 @@ pub(super) struct ValuePoll {
 }
 
 impl RatePoll {
-    pub(super) fn start(runtime: &Handle, clock: &Clock, period: Duration, client: Arc<Prometheus>, key: QueryKey) -> Self {
+    pub(super) fn start(
+        runtime: &Handle,
+        clock: &Clock,
+        period: Duration,
+        client: Arc<Prometheus>,
+        key: QueryKey,
+    ) -> Self {
         let cell = Arc::new(Cell::<Steps>::default());
         let key = Arc::new(key);
         let task = runtime.spawn(run(clock.clone(), schedule(period), cell.clone(), {
@@ -99,15 +105,18 @@ impl RatePoll {
                 }
             }
         }));
-        Self {
-            cell,
-            _task: Task::new(task),
-        }
+        Self { cell, _task: Task::new(task) }
     }
 }
 
 impl ValuePoll {
-    pub(super) fn start(runtime: &Handle, clock: &Clock, period: Duration, client: Arc<Prometheus>, key: QueryKey) -> Self {
+    pub(super) fn start(
+        runtime: &Handle,
+        clock: &Clock,
+        period: Duration,
+        client: Arc<Prometheus>,
+        key: QueryKey,
+    ) -> Self {
         let cell = Arc::new(Cell::<Option<(Timestamp, f64)>>::default());
         let key = Arc::new(key);
         let task = runtime.spawn(run(clock.clone(), schedule(period), cell.clone(), {
@@ -121,18 +130,12 @@ impl ValuePoll {
                 }
             }
         }));
-        Self {
-            cell,
-            _task: Task::new(task),
-        }
+        Self { cell, _task: Task::new(task) }
     }
 }
 
 fn schedule(period: Duration) -> Schedule {
-    Schedule {
-        period,
-        spread: period / 20,
-    }
+    Schedule { period, spread: period / 20 }
 }
 
 impl Steps {
@@ -218,15 +221,16 @@ impl Prometheus {
             .pool_idle_timeout(Duration::from_secs(20))
             .user_agent(concat!("peakscaler/", env!("CARGO_PKG_VERSION")))
             .build()?;
-        Ok(Self {
-            http,
-            token,
-            calls: Semaphore::new(QUERIES_AT_ONCE),
-        })
+        Ok(Self { http, token, calls: Semaphore::new(QUERIES_AT_ONCE) })
     }
 
     /// Evaluates at every step from `from` to `to`, both included.
-    async fn range(&self, key: &QueryKey, from: Timestamp, to: Timestamp) -> Result<Vec<(Timestamp, f64)>, ReadError> {
+    async fn range(
+        &self,
+        key: &QueryKey,
+        from: Timestamp,
+        to: Timestamp,
+    ) -> Result<Vec<(Timestamp, f64)>, ReadError> {
         let parameters = [
             ("query", key.query.clone()),
             ("start", from.as_second().to_string()),
@@ -263,7 +267,12 @@ impl Prometheus {
         value.ok_or_else(|| no_data(key))
     }
 
-    async fn ask(&self, key: &QueryKey, what: &str, parameters: &[(&str, String)]) -> Result<Data, ReadError> {
+    async fn ask(
+        &self,
+        key: &QueryKey,
+        what: &str,
+        parameters: &[(&str, String)],
+    ) -> Result<Data, ReadError> {
         let Ok(_place) = self.calls.acquire().await else {
             return Err(ReadError::new("shutting down"));
         };
@@ -307,7 +316,9 @@ fn refusal(key: &QueryKey, status: StatusCode, error: Option<String>) -> ReadErr
     let address = &key.address;
     let error = error.unwrap_or_else(|| "no reason given".to_owned());
     match status.as_u16() {
-        429 => ReadError::throttled(format!("{address} throttles queries: asking less often for a while ({error})")),
+        429 => ReadError::throttled(format!(
+            "{address} throttles queries: asking less often for a while ({error})"
+        )),
         401 | 403 => ReadError::new(format!(
             "{address} refuses {}: check the bearer token of serve and prometheusTenant ({status}: {error})",
             key.key
@@ -318,7 +329,9 @@ fn refusal(key: &QueryKey, status: StatusCode, error: Option<String>) -> ReadErr
         404 => ReadError::new(format!(
             "{address} has no query API: give the base address, for Mimir usually ending in /prometheus ({status})"
         )),
-        400 | 422 => ReadError::new(format!("{address} cannot evaluate {} {:?}: {error}", key.key, key.query)),
+        400 | 422 => {
+            ReadError::new(format!("{address} cannot evaluate {} {:?}: {error}", key.key, key.query))
+        }
         _ => ReadError::new(format!("{address} failed to answer {}: {status}: {error}", key.key)),
     }
 }
@@ -423,13 +436,11 @@ mod tests {
 
     #[test]
     fn values_that_are_no_counts_are_refused() {
-        let key = QueryKey {
-            key: "backlogQuery",
-            address: String::new(),
-            tenant: None,
-            query: "x".to_owned(),
-        };
-        for (text, expected) in [("3.5", Ok(Some(3.5))), ("NaN", Ok(None)), ("-1", Err(())), ("+Inf", Err(())), ("x", Err(()))] {
+        let key =
+            QueryKey { key: "backlogQuery", address: String::new(), tenant: None, query: "x".to_owned() };
+        for (text, expected) in
+            [("3.5", Ok(Some(3.5))), ("NaN", Ok(None)), ("-1", Err(())), ("+Inf", Err(())), ("x", Err(()))]
+        {
             assert_eq!(number(&key, &Sample(0.0, text.to_owned())).map_err(|_| ()), expected, "{text}");
         }
     }

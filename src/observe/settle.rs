@@ -108,7 +108,10 @@ mod tests {
     fn an_old_minute_is_believed_at_first_sight_and_a_missing_one_is_no_zero() {
         let mut settling = Settling::default();
         let points = [(at("08:00:00"), 5.0), (at("08:02:00"), 7.0), (at("08:05:00"), 9.0)];
-        assert_eq!(settling.take_in(&points, at("08:08:00")), vec![(at("08:00:00"), 5.0), (at("08:02:00"), 7.0)]);
+        assert_eq!(
+            settling.take_in(&points, at("08:08:00")),
+            vec![(at("08:00:00"), 5.0), (at("08:02:00"), 7.0)]
+        );
         // The missing minute comes an hour late.
         assert_eq!(settling.take_in(&[(at("08:01:00"), 6.0)], at("09:05:00")), vec![(at("08:01:00"), 6.0)]);
     }
@@ -128,7 +131,11 @@ mod tests {
             (Some("11:20:00"), "10:50:00"),
             (Some("07:00:00"), "09:05:00"),
         ] {
-            assert_eq!(window(at("12:05:42"), last_good.map(at)), (at(from), at("12:05:00")), "{last_good:?}");
+            assert_eq!(
+                window(at("12:05:42"), last_good.map(at)),
+                (at(from), at("12:05:00")),
+                "{last_good:?}"
+            );
         }
     }
 }

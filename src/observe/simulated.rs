@@ -45,10 +45,7 @@ impl SimulatedSources {
 
     /// Sources that answer every workload with `generate(workload, now)`.
     pub fn generated(generate: impl Fn(&WorkloadId, Timestamp) -> Observed + Send + Sync + 'static) -> Self {
-        Self {
-            generator: Some(Arc::new(generate)),
-            ..Self::default()
-        }
+        Self { generator: Some(Arc::new(generate)), ..Self::default() }
     }
 
     /// Adds to what a workload sees next and wakes it. Intervals are handed out once; counters and replicas
@@ -79,7 +76,11 @@ impl SimulatedSources {
 }
 
 impl Sources for SimulatedSources {
-    fn attach(&self, workload: &WorkloadId, _trigger: &Trigger) -> Result<Box<dyn WorkloadSource>, AttachError> {
+    fn attach(
+        &self,
+        workload: &WorkloadId,
+        _trigger: &Trigger,
+    ) -> Result<Box<dyn WorkloadSource>, AttachError> {
         if let Some(error) = lock(&self.refusals).get(workload) {
             return Err(error.clone());
         }
@@ -185,10 +186,7 @@ mod tests {
     }
 
     fn workload() -> WorkloadId {
-        WorkloadId {
-            namespace: "shop".to_owned(),
-            name: "orders".to_owned(),
-        }
+        WorkloadId { namespace: "shop".to_owned(), name: "orders".to_owned() }
     }
 
     #[tokio::test]
@@ -199,17 +197,10 @@ mod tests {
         assert_eq!(source.observe(now), nothing(now));
 
         let mut observed = nothing(now);
-        observed.observation.queue = Some(QueueReading {
-            visible: 7.0,
-            in_flight: 1.0,
-            delayed: 0.0,
-            age_seconds: 2.0,
-        });
-        observed.observation.arrivals = vec![Interval {
-            from: now - jiff::SignedDuration::from_secs(60),
-            to: now,
-            count: 9.0,
-        }];
+        observed.observation.queue =
+            Some(QueueReading { visible: 7.0, in_flight: 1.0, delayed: 0.0, age_seconds: 2.0 });
+        observed.observation.arrivals =
+            vec![Interval { from: now - jiff::SignedDuration::from_secs(60), to: now, count: 9.0 }];
         sources.push(&workload(), observed.clone());
         source.changed().await;
         assert_eq!(source.observe(now), observed);

@@ -37,7 +37,13 @@ pub(super) struct QueuePoll {
 }
 
 impl QueuePoll {
-    pub(super) fn start(runtime: &Handle, clock: &Clock, schedule: Schedule, client: ClientLease, url: String) -> Self {
+    pub(super) fn start(
+        runtime: &Handle,
+        clock: &Clock,
+        schedule: Schedule,
+        client: ClientLease,
+        url: String,
+    ) -> Self {
         let cell = Arc::new(Cell::<Option<Counters>>::default());
         let task = runtime.spawn({
             let (clock, cell) = (clock.clone(), cell.clone());
@@ -51,10 +57,7 @@ impl QueuePoll {
                 }
             })
         });
-        Self {
-            cell,
-            _task: Task::new(task),
-        }
+        Self { cell, _task: Task::new(task) }
     }
 }
 
@@ -69,11 +72,7 @@ async fn read(client: &ClientLease, url: &str, at: Timestamp) -> Result<Counters
         .send()
         .await
         .map_err(|error| {
-            let call = Call {
-                action: "sqs:GetQueueAttributes",
-                resource: url,
-                key: client.key(),
-            };
+            let call = Call { action: "sqs:GetQueueAttributes", resource: url, key: client.key() };
             call.explain(&error)
         })?;
     let attributes = answer.attributes().cloned().unwrap_or_default();

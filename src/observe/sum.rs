@@ -34,11 +34,7 @@ struct Waiting {
 impl MinuteSum {
     /// For so many queues, each of which gives every minute once.
     pub(super) fn new(queues: usize) -> Self {
-        Self {
-            queues,
-            waiting: BTreeMap::new(),
-            handed_on: BTreeSet::new(),
-        }
+        Self { queues, waiting: BTreeMap::new(), handed_on: BTreeSet::new() }
     }
 
     /// One queue's minute became known at `now`.
@@ -47,11 +43,7 @@ impl MinuteSum {
         if self.handed_on.contains(&key) {
             return;
         }
-        let waiting = self.waiting.entry(key).or_insert(Waiting {
-            since: now,
-            queues: 0,
-            count: 0.0,
-        });
+        let waiting = self.waiting.entry(key).or_insert(Waiting { since: now, queues: 0, count: 0.0 });
         waiting.queues += 1;
         waiting.count += minute.count;
     }
@@ -63,11 +55,7 @@ impl MinuteSum {
         self.waiting.retain(|&(from, flow), waiting| {
             let is_due = waiting.queues >= queues || now.duration_since(waiting.since) >= LONGEST_WAIT;
             if is_due {
-                let interval = Interval {
-                    from,
-                    to: from + MINUTE,
-                    count: waiting.count,
-                };
+                let interval = Interval { from, to: from + MINUTE, count: waiting.count };
                 sums.push((flow, interval));
             }
             !is_due
@@ -87,12 +75,7 @@ mod tests {
     }
 
     fn minute(from: &str, count: f64) -> Minute {
-        Minute {
-            number: 0,
-            flow: Flow::Arrivals,
-            from: at(from),
-            count,
-        }
+        Minute { number: 0, flow: Flow::Arrivals, from: at(from), count }
     }
 
     fn counts(sum: &mut MinuteSum, now: &str) -> Vec<f64> {

@@ -41,10 +41,7 @@ async fn a_forbidden_address_is_never_contacted() {
         change(&mut trigger);
         trigger
     };
-    let throughput = ThroughputSource::Prometheus {
-        arrival_query: "x".to_owned(),
-        completion_query: None,
-    };
+    let throughput = ThroughputSource::Prometheus { arrival_query: "x".to_owned(), completion_query: None };
     for (key, trigger) in [
         ("queueURL", queues_trigger(&[&foreign], ThroughputSource::Queue)),
         ("queueURL", queues_trigger(&[&own, &foreign], ThroughputSource::CloudWatch)),
@@ -90,9 +87,7 @@ async fn a_redirect_is_not_followed() {
     let sources = LiveSources::new(clock.clone(), options()).unwrap();
     let trigger = prometheus_trigger(Some(recorder.address()), "x");
     let mut observer = Observer::attach(&sources, &clock, "orders", &trigger);
-    let seen = observer
-        .until("the refusal", |seen| !error_of(seen, "prometheus_backlog").is_empty())
-        .await;
+    let seen = observer.until("the refusal", |seen| !error_of(seen, "prometheus_backlog").is_empty()).await;
     let error = error_of(&seen, "prometheus_backlog");
     assert!(error.contains("redirect"), "{error}");
     assert_eq!(recorder.requests().len(), 1);

@@ -55,17 +55,12 @@ async fn calls(
         }
     })
     .await;
-    let options = LiveOptions {
-        sqs_period: LiveOptions::default().sqs_period,
-        ..options()
-    };
+    let options = LiveOptions { sqs_period: LiveOptions::default().sqs_period, ..options() };
     let sources = LiveSources::new(clock.clone(), options).unwrap();
     let url = format!("{}/000000000000/orders", recorder.address());
     let trigger = queues_trigger(&[&url], ThroughputSource::CloudWatch);
-    let mut observers: Vec<_> = ["a", "b", "c"]
-        .iter()
-        .map(|name| Observer::attach(&sources, &clock, name, &trigger))
-        .collect();
+    let mut observers: Vec<_> =
+        ["a", "b", "c"].iter().map(|name| Observer::attach(&sources, &clock, name, &trigger)).collect();
     expect(&mut observers[0]).await;
     clock.sleep(Duration::from_secs(minutes * 60)).await;
     drop(observers);
@@ -97,7 +92,9 @@ async fn at_most_four_calls_a_queue_and_minute() {
 async fn throttling_makes_the_calls_rarer() {
     let times = calls(throttle, 6, |observer| {
         Box::pin(async {
-            let throttled = |source| move |seen: &peakscaler::observe::Observed| error_of(seen, source).contains("throttle");
+            let throttled = |source| {
+                move |seen: &peakscaler::observe::Observed| error_of(seen, source).contains("throttle")
+            };
             observer.until("the throttling", throttled("sqs")).await;
         })
     })

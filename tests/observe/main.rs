@@ -1,5 +1,7 @@
 //! The live sources against real parts: an SQS and CloudWatch emulator, and Prometheus.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 #[path = "../support/mod.rs"]
 mod support;
 
@@ -14,7 +16,9 @@ use std::time::Duration;
 
 use peakscaler::clock::Clock;
 use peakscaler::core::Policy;
-use peakscaler::observe::{AllowList, LiveOptions, LiveSources, Observed, Sources, WorkloadId, WorkloadSource};
+use peakscaler::observe::{
+    AllowList, LiveOptions, LiveSources, Observed, Sources, WorkloadId, WorkloadSource,
+};
 use peakscaler::trigger::{BacklogSource, Mode, ThroughputSource, Trigger};
 
 use support::emulator::{PATIENCE, REGION, identity};
@@ -57,10 +61,7 @@ fn options() -> LiveOptions {
 }
 
 fn workload(name: &str) -> WorkloadId {
-    WorkloadId {
-        namespace: "shop".to_owned(),
-        name: name.to_owned(),
-    }
+    WorkloadId { namespace: "shop".to_owned(), name: name.to_owned() }
 }
 
 /// One workload's source and its clock.
@@ -71,10 +72,7 @@ struct Observer {
 
 impl Observer {
     fn attach(sources: &LiveSources, clock: &Clock, name: &str, trigger: &Trigger) -> Self {
-        Self {
-            source: sources.attach(&workload(name), trigger).unwrap(),
-            clock: clock.clone(),
-        }
+        Self { source: sources.attach(&workload(name), trigger).unwrap(), clock: clock.clone() }
     }
 
     /// Observes whenever something changed, until `holds`; fails after a while.

@@ -33,10 +33,7 @@ fn sources(clock: &Clock) -> LiveSources {
 }
 
 fn trigger(url: &str) -> Trigger {
-    Trigger {
-        aws_role_arn: Some(ROLE.to_owned()),
-        ..queues_trigger(&[url], ThroughputSource::Queue)
-    }
+    Trigger { aws_role_arn: Some(ROLE.to_owned()), ..queues_trigger(&[url], ThroughputSource::Queue) }
 }
 
 #[tokio::test]
@@ -48,7 +45,10 @@ async fn a_role_is_assumed() {
 #[tokio::test]
 async fn a_role_that_cannot_be_assumed_is_named() {
     let refusal = "<ErrorResponse><Error><Type>Sender</Type><Code>AccessDenied</Code><Message>no</Message></Error></ErrorResponse>";
-    let sts = Recorder::start(move |_| axum::response::IntoResponse::into_response((StatusCode::FORBIDDEN, refusal))).await;
+    let sts = Recorder::start(move |_| {
+        axum::response::IntoResponse::into_response((StatusCode::FORBIDDEN, refusal))
+    })
+    .await;
     run_with_sts("role::with_a_refused_role", sts.address()).await;
 }
 
@@ -78,7 +78,12 @@ async fn with_a_role() {
     without_role.until("the counters", |seen| counters(seen).is_some()).await;
     let running = sources.running();
     assert_eq!((running.queues, running.clients), (2, 2), "what a role may read is not shared with others");
-    assert!(queue.requests().iter().any(|request| request.header("authorization").unwrap().contains("Credential=test/")));
+    assert!(
+        queue
+            .requests()
+            .iter()
+            .any(|request| request.header("authorization").unwrap().contains("Credential=test/"))
+    );
 }
 
 #[tokio::test]
@@ -86,7 +91,8 @@ async fn with_a_role() {
 async fn with_a_refused_role() {
     let clock = Clock::real();
     let sources = sources(&clock);
-    let mut observer = Observer::attach(&sources, &clock, "orders", &trigger("http://127.0.0.1:9/000000000000/orders"));
+    let mut observer =
+        Observer::attach(&sources, &clock, "orders", &trigger("http://127.0.0.1:9/000000000000/orders"));
     let seen = observer.until("the error", |seen| !error_of(seen, "sqs").is_empty()).await;
     let error = error_of(&seen, "sqs");
     assert!(error.contains(ROLE) && error.contains("sts:AssumeRole"), "{error}");

@@ -19,7 +19,7 @@ pub(crate) const REGION: &str = "eu-central-1";
 
 /// A running emulator; it ends when this is dropped.
 pub(crate) struct Emulator {
-    part: Part,
+    process: Part,
     port: u16,
     directory: tempfile::TempDir,
     pub(crate) sqs: aws_sdk_sqs::Client,
@@ -37,12 +37,10 @@ impl Emulator {
         install_crypto();
         let directory = tempfile::tempdir().unwrap();
         let port = free_port();
-        let part = start(port, &directory).await;
-        let http = Builder::new()
-            .tls_provider(tls::Provider::Rustls(CryptoMode::Ring))
-            .build_https();
+        let process = start(port, &directory).await;
+        let http = Builder::new().tls_provider(tls::Provider::Rustls(CryptoMode::Ring)).build_https();
         Self {
-            part,
+            process,
             port,
             directory,
             sqs: sqs_client(port, http.clone()),
@@ -57,12 +55,12 @@ impl Emulator {
 
     /// Ends it; its queues are gone.
     pub(crate) fn stop(&mut self) {
-        self.part.stop();
+        self.process.stop();
     }
 
     /// Starts it again on the same port, empty.
     pub(crate) async fn start_again(&mut self) {
-        self.part = start(self.port, &self.directory).await;
+        self.process = start(self.port, &self.directory).await;
     }
 
     /// Creates a queue (FIFO when the name says so) and returns its URL on 127.0.0.1.
@@ -140,9 +138,9 @@ async fn start(port: u16, directory: &tempfile::TempDir) -> Part {
         .env("IOT_MTLS_ENABLED", "0")
         .env("SFTP_ENABLED", "0")
         .env("LOG_LEVEL", "WARNING");
-    let mut part = Part::start("ministack", &mut command);
-    part.ready(&format!("http://127.0.0.1:{port}/_ministack/ready")).await;
-    part
+    let mut process = Part::start("ministack", &mut command);
+    process.ready(&format!("http://127.0.0.1:{port}/_ministack/ready")).await;
+    process
 }
 
 fn sqs_client(port: u16, http: SharedHttpClient) -> aws_sdk_sqs::Client {

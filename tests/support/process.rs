@@ -28,11 +28,7 @@ impl Part {
             }
             words
         });
-        Self {
-            name,
-            child,
-            last_words: Some(last_words),
-        }
+        Self { name, child, last_words: Some(last_words) }
     }
 
     /// Whether it has ended by itself.
@@ -49,7 +45,7 @@ impl Part {
     /// Polls `url` until it answers with success.
     pub(crate) async fn ready(&mut self, url: &str) {
         let client = client();
-        let deadline = tokio::time::sleep(Duration::from_secs(60));
+        let deadline = tokio::time::sleep(Duration::from_mins(1));
         tokio::pin!(deadline);
         loop {
             if self.has_ended() {
@@ -79,11 +75,7 @@ impl Drop for Part {
 /// An HTTP client for the test's own questions.
 pub(crate) fn client() -> reqwest::Client {
     install_crypto();
-    reqwest::Client::builder()
-        .no_proxy()
-        .timeout(Duration::from_secs(5))
-        .build()
-        .unwrap()
+    reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(5)).build().unwrap()
 }
 
 /// The TLS provider that every client needs.

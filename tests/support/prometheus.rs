@@ -13,7 +13,7 @@ use super::process::{Part, client, free_port, tools};
 
 /// A running Prometheus; it ends when this is dropped.
 pub(crate) struct Prometheus {
-    part: Part,
+    process: Part,
     port: u16,
     directory: tempfile::TempDir,
 }
@@ -34,8 +34,8 @@ impl Prometheus {
         }
         std::fs::write(directory.path().join("prometheus.yml"), config).unwrap();
         let port = free_port();
-        let part = start(port, directory.path()).await;
-        Self { part, port, directory }
+        let process = start(port, directory.path()).await;
+        Self { process, port, directory }
     }
 
     /// `http://127.0.0.1:PORT`.
@@ -60,12 +60,12 @@ impl Prometheus {
 
     /// Ends it; its data stay.
     pub(crate) fn stop(&mut self) {
-        self.part.stop();
+        self.process.stop();
     }
 
     /// Starts it again on the same port and data.
     pub(crate) async fn start_again(&mut self) {
-        self.part = start(self.port, self.directory.path()).await;
+        self.process = start(self.port, self.directory.path()).await;
     }
 }
 
@@ -79,9 +79,9 @@ async fn start(port: u16, directory: &Path) -> Part {
         .arg("--config.file=prometheus.yml")
         .arg("--storage.tsdb.path=data")
         .arg("--log.level=error");
-    let mut part = Part::start("prometheus", &mut command);
-    part.ready(&format!("http://127.0.0.1:{port}/-/ready")).await;
-    part
+    let mut process = Part::start("prometheus", &mut command);
+    process.ready(&format!("http://127.0.0.1:{port}/-/ready")).await;
+    process
 }
 
 fn backfill(directory: &Path, data: &Path, history: &str) {

@@ -59,11 +59,7 @@ impl Recorder {
 }
 
 async fn record(State(recorder): State<Recorder>, uri: Uri, headers: HeaderMap, body: Bytes) -> Response {
-    let request = Request {
-        path: uri.path().to_owned(),
-        headers,
-        body,
-    };
+    let request = Request { path: uri.path().to_owned(), headers, body };
     let answer = (recorder.answer)(&request);
     recorder.requests.lock().unwrap().push(request);
     answer

@@ -17,9 +17,7 @@ fn aws_itself_needs_no_rule() {
         ("https://eu-west-1.queue.amazonaws.com/123456789012/orders", Some("eu-west-1")),
         ("https://queue.amazonaws.com/123456789012/orders", None),
     ] {
-        let expected = Allowed::AwsRegional {
-            region: region.map(str::to_owned),
-        };
+        let expected = Allowed::AwsRegional { region: region.map(str::to_owned) };
         assert_eq!(list.aws_endpoint("shop", "queueURL", value), Ok(expected), "{value}");
     }
     let interface = "https://vpce-0a1b-2c3d.sqs.eu-west-1.vpce.amazonaws.com";
@@ -137,7 +135,8 @@ fn the_operators_prometheus_is_for_all() {
 
 #[test]
 fn roles_need_a_rule() {
-    let list = list(&[], &["shop=arn:aws:iam::123456789012:role/orders-*", "*=arn:aws:iam::1:role/all"], None);
+    let list =
+        list(&[], &["shop=arn:aws:iam::123456789012:role/orders-*", "*=arn:aws:iam::1:role/all"], None);
     for (namespace, arn, expected) in [
         ("shop", "arn:aws:iam::123456789012:role/orders-reader", true),
         ("pack", "arn:aws:iam::123456789012:role/orders-reader", false),

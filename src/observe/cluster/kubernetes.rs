@@ -1,7 +1,7 @@
 //! Kubernetes behind [`Cluster`]: watches, never polls.
 //!
-//! A namespace in which somebody observes has one watch each on its ScaledObjects, its pods and the
-//! kinds that `scaleTargetRef` names (any kind with `spec.replicas` and `spec.selector`: Deployment, StatefulSet,
+//! A namespace in which somebody observes has one watch each on its `ScaledObject`s, its pods and the
+//! kinds that `scaleTargetRef` names (any kind with `spec.replicas` and `spec.selector`: Deployment, `StatefulSet`,
 //! Rollout, ...). They end with the last view on the namespace. Objects are cut down to the few fields
 //! needed before they are kept.
 //!
@@ -23,7 +23,7 @@ use kube::runtime::reflector::{Lookup, ObjectRef, Store, store::Writer};
 use kube::runtime::watcher::{self, Event};
 use kube::{Client, Resource};
 use serde::de::DeserializeOwned;
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
 
@@ -64,18 +64,14 @@ impl KubernetesCluster {
         Ok(Self::new(Client::try_from(config)?, clock))
     }
 
-    /// Over a client that is allowed to get, list and watch ScaledObjects, their targets and pods, and that does
+    /// Over a client that is allowed to get, list and watch `ScaledObject`s, their targets and pods, and that does
     /// not retry by itself.
     ///
     /// # Panics
     /// Outside of a tokio runtime.
     pub fn new(client: Client, clock: Clock) -> Self {
         Self {
-            context: Context {
-                client,
-                clock,
-                runtime: Handle::current(),
-            },
+            context: Context { client, clock, runtime: Handle::current() },
             namespaces: Registry::default(),
         }
     }
@@ -83,15 +79,11 @@ impl KubernetesCluster {
 
 impl Cluster for KubernetesCluster {
     fn watch(&self, workload: &WorkloadId, listener: &Arc<Notify>) -> Box<dyn ClusterView> {
-        let namespace = self.namespaces.get(&workload.namespace, || {
-            Namespace::start(self.context.clone(), workload.namespace.clone())
-        });
+        let namespace = self
+            .namespaces
+            .get(&workload.namespace, || Namespace::start(self.context.clone(), workload.namespace.clone()));
         namespace.changes.listeners.add(listener);
-        Box::new(View {
-            name: workload.name.clone(),
-            namespace,
-            members: None,
-        })
+        Box::new(View { name: workload.name.clone(), namespace, members: None })
     }
 }
 
@@ -122,19 +114,13 @@ struct Namespace {
 impl Namespace {
     fn start(context: Context, name: String) -> Self {
         let changes = Arc::<Changes>::default();
-        let scaled_object = ApiResource::from_gvk(&GroupVersionKind::gvk("keda.sh", "v1alpha1", "ScaledObject"));
+        let scaled_object =
+            ApiResource::from_gvk(&GroupVersionKind::gvk("keda.sh", "v1alpha1", "ScaledObject"));
         let api = Api::namespaced_with(context.client.clone(), &name, &scaled_object);
         let scaled_objects = Watch::start(&context, api, scaled_object, &changes, keep_target);
         let api = Api::namespaced(context.client.clone(), &name);
         let pods = Watch::start(&context, api, (), &changes, keep_pod);
-        Self {
-            context,
-            name,
-            changes,
-            scaled_objects,
-            pods,
-            targets: Mutex::default(),
-        }
+        Self { context, name, changes, scaled_objects, pods, targets: Mutex::default() }
     }
 
     /// The watch on all objects of a kind, begun when it is first asked for.
@@ -172,7 +158,13 @@ where
     K: Resource + Clone + DeserializeOwned + PartialEq + std::fmt::Debug + Send + Sync + 'static,
     K::DynamicType: Eq + std::hash::Hash + Clone + Send + Sync + 'static,
 {
-    fn start(context: &Context, api: Api<K>, kind: K::DynamicType, changes: &Arc<Changes>, keep: fn(&mut K)) -> Self {
+    fn start(
+        context: &Context,
+        api: Api<K>,
+        kind: K::DynamicType,
+        changes: &Arc<Changes>,
+        keep: fn(&mut K),
+    ) -> Self {
         let writer = Writer::new(kind.clone());
         let store = writer.as_reader();
         let standing = Arc::<Mutex<Standing>>::default();
@@ -187,12 +179,7 @@ where
             keep,
         };
         let task = context.runtime.spawn(follower.follow(api));
-        Self {
-            kind,
-            store,
-            standing,
-            _task: Task::new(task),
-        }
+        Self { kind, store, standing, _task: Task::new(task) }
     }
 
     fn get(&self, name: &str, namespace: &str) -> Option<Arc<K>> {
@@ -234,7 +221,7 @@ where
                         if matches!(event, Event::InitDone) {
                             failures = 0;
                         }
-                        self.take_in(event.modify(self.keep));
+                        self.take_in(&event.modify(self.keep));
                     }
                     Err(error) => {
                         self.broke(&error);
@@ -248,18 +235,15 @@ where
         }
     }
 
-    fn take_in(&mut self, event: Event<K>) {
-        let is_news = match &event {
+    fn take_in(&mut self, event: &Event<K>) {
+        let is_news = match event {
             Event::Apply(object) => self.kept(object).as_deref() != Some(object),
             Event::Delete(_) | Event::InitDone => true,
             Event::Init | Event::InitApply(_) => false,
         };
-        self.writer.apply_watcher_event(&event);
+        self.writer.apply_watcher_event(event);
         if matches!(event, Event::InitDone) {
-            *lock(&self.standing) = Standing {
-                is_listed: true,
-                broken: None,
-            };
+            *lock(&self.standing) = Standing { is_listed: true, broken: None };
         }
         if is_news {
             self.changes.note();
@@ -311,7 +295,8 @@ impl ClusterView for View {
         let is_known = members.error.is_none() && members.standings.iter().all(|standing| standing.is_listed);
         let age = broken.clone().map(|(since, _)| seconds_between(*since, now)).fold(0.0, f64::max);
         ClusterReading {
-            replicas: is_known.then(|| pods::count(members.pods.iter().map(|pod| &**pod), members.wanted, now)),
+            replicas: is_known
+                .then(|| pods::count(members.pods.iter().map(|pod| &**pod), members.wanted, now)),
             age_seconds: is_known.then_some(age),
             error: broken.map(|(_, message)| message.clone()).next().or(members.error),
         }
@@ -323,10 +308,7 @@ impl View {
         let namespace = &*self.namespace;
         let mut standings = vec![namespace.scaled_objects.standing(), namespace.pods.standing()];
         if !standings[0].is_listed {
-            return Members {
-                standings,
-                ..Members::default()
-            };
+            return Members { standings, ..Members::default() };
         }
         match self.target(&mut standings) {
             Ok((selector, wanted)) => Members {
@@ -338,11 +320,7 @@ impl View {
                 standings,
                 error: None,
             },
-            Err(error) => Members {
-                standings,
-                error: Some(error),
-                ..Members::default()
-            },
+            Err(error) => Members { standings, error: Some(error), ..Members::default() },
         }
     }
 
@@ -377,9 +355,10 @@ impl View {
             .filter(|selector| !selector.selects_all())
             .ok_or_else(|| format!("{kind} {name} has no spec.selector that tells its pods apart"))?;
         // The API server's default where the field is left out.
-        let wanted = match &spec["replicas"] {
-            Value::Null => Some(1),
-            other => other.as_u64().and_then(|count| u32::try_from(count).ok()),
+        let wanted = if spec["replicas"].is_null() {
+            Some(1)
+        } else {
+            spec["replicas"].as_u64().and_then(|count| u32::try_from(count).ok())
         };
         Ok((Some(selector), wanted))
     }
@@ -402,10 +381,7 @@ fn keep_metadata(metadata: &mut ObjectMeta) {
 
 fn keep_pod(pod: &mut Pod) {
     keep_metadata(&mut pod.metadata);
-    pod.spec = pod.spec.take().map(|spec| PodSpec {
-        node_name: spec.node_name,
-        ..PodSpec::default()
-    });
+    pod.spec = pod.spec.take().map(|spec| PodSpec { node_name: spec.node_name, ..PodSpec::default() });
     pod.status = pod.status.take().map(|status| PodStatus {
         phase: status.phase,
         conditions: status.conditions.map(|mut conditions| {

@@ -32,11 +32,8 @@ pub fn classify(pod: &Pod, now: Timestamp) -> PodState {
     if is_ready {
         return PodState::Ready;
     }
-    let has_node = pod
-        .spec
-        .as_ref()
-        .and_then(|spec| spec.node_name.as_deref())
-        .is_some_and(|name| !name.is_empty());
+    let has_node =
+        pod.spec.as_ref().and_then(|spec| spec.node_name.as_deref()).is_some_and(|name| !name.is_empty());
     if !has_node {
         return PodState::Pending;
     }
@@ -46,12 +43,7 @@ pub fn classify(pod: &Pod, now: Timestamp) -> PodState {
 
 /// Counts pods at `now`; `wanted` is the scale's `spec.replicas`. Youngest starting pods come last.
 pub fn count<'a>(pods: impl IntoIterator<Item = &'a Pod>, wanted: Option<u32>, now: Timestamp) -> Replicas {
-    let mut replicas = Replicas {
-        ready: 0,
-        starting: Vec::new(),
-        pending: 0,
-        wanted,
-    };
+    let mut replicas = Replicas { ready: 0, starting: Vec::new(), pending: 0, wanted };
     for pod in pods {
         match classify(pod, now) {
             PodState::Ready => replicas.ready += 1,
@@ -96,23 +88,60 @@ mod tests {
 
     #[test]
     fn a_pod_counts_as_what_it_is() {
-        let not_ready = json!([{"type": "Ready", "status": "False"}, {"type": "ContainersReady", "status": "True"}]);
+        let not_ready =
+            json!([{"type": "Ready", "status": "False"}, {"type": "ContainersReady", "status": "True"}]);
         for (name, changes, expected) in [
             ("ready", json!({}), PodState::Ready),
             ("not ready", json!({"/status/conditions": not_ready}), PodState::Starting(40.0)),
-            ("unknown", json!({"/status/conditions": [{"type": "Ready", "status": "Unknown"}]}), PodState::Starting(40.0)),
-            ("readiness gate open", json!({"/status/conditions": [{"type": "ContainersReady", "status": "True"}]}), PodState::Starting(40.0)),
-            ("just bound", json!({"/status/phase": "Pending", "/status/conditions": null}), PodState::Starting(40.0)),
+            (
+                "unknown",
+                json!({"/status/conditions": [{"type": "Ready", "status": "Unknown"}]}),
+                PodState::Starting(40.0),
+            ),
+            (
+                "readiness gate open",
+                json!({"/status/conditions": [{"type": "ContainersReady", "status": "True"}]}),
+                PodState::Starting(40.0),
+            ),
+            (
+                "just bound",
+                json!({"/status/phase": "Pending", "/status/conditions": null}),
+                PodState::Starting(40.0),
+            ),
             ("no status yet, bound", json!({"/status": null}), PodState::Starting(40.0)),
-            ("no node", json!({"/spec/nodeName": null, "/status/phase": "Pending", "/status/conditions": [{"type": "PodScheduled", "status": "False", "reason": "Unschedulable"}]}), PodState::Pending),
+            (
+                "no node",
+                json!({"/spec/nodeName": null, "/status/phase": "Pending", "/status/conditions": [{"type": "PodScheduled", "status": "False", "reason": "Unschedulable"}]}),
+                PodState::Pending,
+            ),
             ("brand new", json!({"/spec/nodeName": null, "/status": null}), PodState::Pending),
             ("empty node name", json!({"/spec/nodeName": "", "/status/conditions": null}), PodState::Pending),
-            ("terminating though ready", json!({"/metadata/deletionTimestamp": "2026-11-27T07:59:59Z"}), PodState::Gone),
-            ("terminating without a node", json!({"/metadata/deletionTimestamp": NOW, "/spec/nodeName": null, "/status/conditions": null}), PodState::Gone),
+            (
+                "terminating though ready",
+                json!({"/metadata/deletionTimestamp": "2026-11-27T07:59:59Z"}),
+                PodState::Gone,
+            ),
+            (
+                "terminating without a node",
+                json!({"/metadata/deletionTimestamp": NOW, "/spec/nodeName": null, "/status/conditions": null}),
+                PodState::Gone,
+            ),
             ("evicted", json!({"/status/phase": "Failed", "/status/conditions": not_ready}), PodState::Gone),
-            ("completed", json!({"/status/phase": "Succeeded", "/status/conditions": not_ready}), PodState::Gone),
-            ("crash loop", json!({"/status/conditions": not_ready, "/metadata/creationTimestamp": "2026-11-27T07:00:00Z"}), PodState::Starting(3600.0)),
-            ("created ahead of our clock", json!({"/status/conditions": not_ready, "/metadata/creationTimestamp": "2026-11-27T08:00:02Z"}), PodState::Starting(0.0)),
+            (
+                "completed",
+                json!({"/status/phase": "Succeeded", "/status/conditions": not_ready}),
+                PodState::Gone,
+            ),
+            (
+                "crash loop",
+                json!({"/status/conditions": not_ready, "/metadata/creationTimestamp": "2026-11-27T07:00:00Z"}),
+                PodState::Starting(3600.0),
+            ),
+            (
+                "created ahead of our clock",
+                json!({"/status/conditions": not_ready, "/metadata/creationTimestamp": "2026-11-27T08:00:02Z"}),
+                PodState::Starting(0.0),
+            ),
         ] {
             assert_eq!(classify(&pod(&changes), NOW.parse().unwrap()), expected, "{name}");
         }
@@ -128,12 +157,7 @@ mod tests {
             pod(&json!({"/metadata/deletionTimestamp": NOW})),
         ];
         let replicas = count(&pods, Some(5), NOW.parse().unwrap());
-        let expected = Replicas {
-            ready: 1,
-            starting: vec![60.0, 40.0],
-            pending: 1,
-            wanted: Some(5),
-        };
+        let expected = Replicas { ready: 1, starting: vec![60.0, 40.0], pending: 1, wanted: Some(5) };
         assert_eq!(replicas, expected);
         assert_eq!(replicas.existing(), 4);
     }

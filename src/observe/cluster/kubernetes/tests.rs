@@ -9,6 +9,7 @@ use axum::body::{Body, Bytes};
 use axum::extract::{Query, State};
 use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
+use serde_json::Value;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::UnboundedReceiverStream;
 
@@ -163,16 +164,9 @@ async fn pods_are_followed_through_an_outage() {
     // Twenty times as fast, so that the waits between attempts are short.
     let clock = Clock::scaled(start, 20.0);
     let cluster = KubernetesCluster::new(server.start().await, clock.clone());
-    let workload = WorkloadId {
-        namespace: "shop".to_owned(),
-        name: "orders".to_owned(),
-    };
+    let workload = WorkloadId { namespace: "shop".to_owned(), name: "orders".to_owned() };
     let listener = Arc::new(Notify::new());
-    let mut watcher = Watcher {
-        view: cluster.watch(&workload, &listener),
-        listener,
-        clock: clock.clone(),
-    };
+    let mut watcher = Watcher { view: cluster.watch(&workload, &listener), listener, clock: clock.clone() };
 
     let reading = watcher.until("the first list", |reading| reading.replicas.is_some()).await;
     let replicas = reading.replicas.unwrap();
@@ -214,16 +208,9 @@ async fn what_is_missing_is_said_and_nothing_assumed() {
     let server = ApiServer::default();
     let clock = Clock::scaled("2026-11-27T08:00:00Z".parse().unwrap(), 20.0);
     let cluster = KubernetesCluster::new(server.start().await, clock.clone());
-    let workload = WorkloadId {
-        namespace: "shop".to_owned(),
-        name: "orders".to_owned(),
-    };
+    let workload = WorkloadId { namespace: "shop".to_owned(), name: "orders".to_owned() };
     let listener = Arc::new(Notify::new());
-    let mut watcher = Watcher {
-        view: cluster.watch(&workload, &listener),
-        listener,
-        clock,
-    };
+    let mut watcher = Watcher { view: cluster.watch(&workload, &listener), listener, clock };
     let says = |words: &'static str| {
         move |reading: &ClusterReading| {
             let is_said = reading.error.as_ref().is_some_and(|error| error.contains(words));
@@ -236,11 +223,6 @@ async fn what_is_missing_is_said_and_nothing_assumed() {
     watcher.until("no Deployment", says("Deployment workers, which does not exist")).await;
     server.apply(DEPLOYMENTS, &deployment(0));
     let reading = watcher.until("the Deployment", |reading| reading.replicas.is_some()).await;
-    let expected = Replicas {
-        ready: 0,
-        starting: Vec::new(),
-        pending: 0,
-        wanted: Some(0),
-    };
+    let expected = Replicas { ready: 0, starting: Vec::new(), pending: 0, wanted: Some(0) };
     assert_eq!(reading.replicas, Some(expected));
 }
