@@ -117,9 +117,9 @@ impl Candidates {
         }
     }
 
-    /// Scores the candidates on a day (`NaN`: missing), then learns it.
+    /// Scores the candidates on a day (`NaN`: missing), then learns it. The call before must have
+    /// been [`Self::predict`] of that very day: its parts are what is scored.
     pub(super) fn learn(&mut self, weekday: usize, values: &[f64]) {
-        self.predict_each(weekday, 0);
         if values.iter().any(|value| !value.is_nan()) {
             self.score(values);
             self.learn_level_and_profile(weekday, values);
@@ -199,7 +199,7 @@ impl Candidates {
         let back = WEEK - days_ahead % WEEK;
         let (last_week, rest) = self.predictions.split_at_mut(1);
         let (four_weeks, scaled) = rest.split_at_mut(1);
-        for (profile, shares) in self.profiles.iter().zip(&mut self.shares) {
+        for (profile, shares) in self.profiles.iter_mut().zip(&mut self.shares) {
             profile.shares(weekday, shares);
         }
         for (index, prediction) in scaled.iter_mut().enumerate() {
@@ -210,28 +210,25 @@ impl Candidates {
                 .zip(shares)
                 .for_each(|(mean, share)| *mean = level * share);
         }
-        // where the weeks before are missing, the slower profile stands in
         let stand_in = &scaled[COUNT - NAMED - 1];
-        let days = self.recent.len();
-        for slot in 0..self.slots {
-            let (mut sum, mut weeks, mut last) = (0.0, 0.0, f64::NAN);
-            for week in 0..MEAN_WEEKS {
-                let Some(day) = days.checked_sub(back + week * WEEK) else {
-                    break;
-                };
-                let value = self.recent[day][slot];
-                if !value.is_nan() {
-                    sum += value;
-                    weeks += 1.0;
-                    last = if last.is_nan() { value } else { last };
-                }
-            }
-            last_week[0][slot] = if last.is_nan() { stand_in[slot] } else { last };
-            four_weeks[0][slot] = if weeks > 0.0 {
-                sum / weeks
-            } else {
-                stand_in[slot]
-            };
+        last_days(&self.recent, back, stand_in, &mut last_week[0], &mut four_weeks[0]);
+    }
+}
+
+/// Last week's same day and the mean of the last four, with `stand_in` where they are missing.
+fn last_days(recent: &VecDeque<Vec<f64>>, back: usize, stand_in: &[f64], last: &mut [f64], mean: &mut [f64]) {
+    let days: [Option<&[f64]>; MEAN_WEEKS] = std::array::from_fn(|week| {
+        let day = recent.len().checked_sub(back + week * WEEK)?;
+        recent.get(day).map(Vec::as_slice)
+    });
+    for slot in 0..mean.len() {
+        let (mut sum, mut weeks, mut newest) = (0.0, 0.0, f64::NAN);
+        for value in days.iter().flatten().map(|day| day[slot]).filter(|value| !value.is_nan()) {
+            sum += value;
+            weeks += 1.0;
+            newest = if newest.is_nan() { value } else { newest };
         }
+        last[slot] = if newest.is_nan() { stand_in[slot] } else { newest };
+        mean[slot] = if weeks > 0.0 { sum / weeks } else { stand_in[slot] };
     }
 }

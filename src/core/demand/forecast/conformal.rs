@@ -8,8 +8,11 @@ use super::distribution::normal_quantile;
 
 /// Levels kept right; what lies between is interpolated in the score.
 pub(super) const LEVELS: [f64; 5] = [0.05, 0.25, 0.5, 0.9, 0.99];
-/// Step after a day, in probability.
-const STEP: f64 = 0.04;
+/// Standard normal scores of [`LEVELS`].
+const PLAIN: [f64; LEVELS.len()] =
+    [-1.644_853_626_951_472, -0.674_489_750_196_082, 0.0, 1.281_551_565_544_600, 2.326_347_874_040_841];
+/// Step after a day of each level, in probability: the outer ones miss seldom and need longer ones.
+const STEPS: [f64; LEVELS.len()] = [0.1, 0.05, 0.05, 0.1, 0.1];
 /// Scores stay within this: a quantile is not chased without end.
 const BOUND: f64 = 6.0;
 
@@ -22,28 +25,27 @@ pub(super) struct Conformal {
 impl Conformal {
     pub(super) fn new() -> Self {
         Self {
-            scores: LEVELS.map(normal_quantile),
+            scores: PLAIN,
         }
     }
 
     /// The corrected score of a level in `0..1`.
     pub(super) fn score(&self, level: f64) -> f64 {
         let plain = normal_quantile(level);
-        let plain_levels = LEVELS.map(normal_quantile);
         let last = LEVELS.len() - 1;
-        if plain <= plain_levels[0] {
-            return self.scores[0] + plain - plain_levels[0];
+        if plain <= PLAIN[0] {
+            return self.scores[0] + plain - PLAIN[0];
         }
-        if plain >= plain_levels[last] {
-            return self.scores[last] + plain - plain_levels[last];
+        if plain >= PLAIN[last] {
+            return self.scores[last] + plain - PLAIN[last];
         }
-        let upper = plain_levels
+        let upper = PLAIN
             .iter()
             .position(|score| plain < *score)
             .unwrap_or(last)
             .max(1);
         let share =
-            (plain - plain_levels[upper - 1]) / (plain_levels[upper] - plain_levels[upper - 1]);
+            (plain - PLAIN[upper - 1]) / (PLAIN[upper] - PLAIN[upper - 1]);
         self.scores[upper - 1] + share * (self.scores[upper] - self.scores[upper - 1])
     }
 
@@ -54,10 +56,11 @@ impl Conformal {
 
     /// Learns the shares of slots that stayed at or below the quantiles of [`LEVELS`].
     pub(super) fn learn(&mut self, below: &[f64; LEVELS.len()]) {
-        for ((score, level), below) in self.scores.iter_mut().zip(LEVELS).zip(below) {
-            let plain = normal_quantile(level);
+        for index in 0..LEVELS.len() {
+            let plain = PLAIN[index];
             let density = (-0.5 * plain * plain).exp() / (2.0 * std::f64::consts::PI).sqrt();
-            *score = (*score + STEP / density * (level - below)).clamp(-BOUND, BOUND);
+            let moved = self.scores[index] + STEPS[index] / density * (LEVELS[index] - below[index]);
+            self.scores[index] = moved.clamp(-BOUND, BOUND);
         }
         for index in 1..LEVELS.len() {
             self.scores[index] = self.scores[index].max(self.scores[index - 1]);

@@ -24,6 +24,9 @@ pub(super) struct Profile {
     /// Variance over mean of a share, by slot.
     noise: Vec<f64>,
     noise_days: f64,
+    parent: Vec<f64>,
+    between: Vec<f64>,
+    sampling: Vec<f64>,
 }
 
 impl Profile {
@@ -36,51 +39,64 @@ impl Profile {
             weeks_seen: [0.0; WEEK],
             noise: vec![0.0; slots],
             noise_days: 0.0,
+            parent: vec![0.0; slots],
+            between: vec![0.0; slots],
+            sampling: vec![0.0; slots],
         }
     }
 
     /// The shares of one weekday, drawn to their parent, into `shares`.
-    pub(super) fn shares(&self, weekday: usize, shares: &mut [f64]) {
+    pub(super) fn shares(&mut self, weekday: usize, shares: &mut [f64]) {
         let totals = self.totals();
-        let seen = (0..WEEK).filter(|day| self.weeks_seen[*day] > 0.0).count();
+        let seen = self.weeks_seen.iter().filter(|weeks| **weeks > 0.0).count();
         let week_total: f64 = totals.iter().sum();
         if seen == 0 || week_total <= 0.0 {
             shares.fill(0.0);
             return;
         }
-        let unseen = self.weeks_seen[weekday] == 0.0;
-        let total = if unseen {
-            week_total / seen as f64
-        } else {
-            totals[weekday]
-        };
+        self.gather(&totals, week_total);
+        if self.weeks_seen[weekday] == 0.0 {
+            let total = week_total / seen as f64;
+            shares.iter_mut().zip(&self.parent).for_each(|(share, parent)| *share = parent * total);
+            return;
+        }
+        let own = &self.cells[weekday * self.slots..(weekday + 1) * self.slots];
+        shares.copy_from_slice(own);
+        if seen < 3 {
+            return;
+        }
+        let scale = (seen - 1) as f64 / seen as f64;
+        for slot in 0..self.slots {
+            let explained = self.noise[slot] * self.sampling[slot] * scale;
+            let between = self.between[slot];
+            let keep = if between > 0.0 { (1.0 - explained / between).max(LEAST_OWN) } else { 1.0 };
+            let drawn = self.parent[slot] * totals[weekday];
+            shares[slot] = drawn + keep * (own[slot] - drawn);
+        }
+    }
+
+    /// Parent shape, sum of squares between weekdays, and how much of that one unit of noise
+    /// explains; a loop over slots within one over days, for the sake of speed.
+    fn gather(&mut self, totals: &[f64; WEEK], week_total: f64) {
         let most_weeks = 2.0 / self.gain;
-        for (slot, share) in shares.iter_mut().enumerate() {
-            let column = (0..WEEK).map(|day| self.cells[day * self.slots + slot]);
-            let parent = column.sum::<f64>() / week_total;
-            let own = self.cells[weekday * self.slots + slot];
-            let drawn = parent * total;
-            if unseen || seen < 3 {
-                *share = if unseen { drawn } else { own };
+        self.parent.fill(0.0);
+        self.between.fill(0.0);
+        self.sampling.fill(0.0);
+        for cells in self.cells.chunks_exact(self.slots) {
+            self.parent.iter_mut().zip(cells).for_each(|(parent, cell)| *parent += cell);
+        }
+        self.parent.iter_mut().for_each(|parent| *parent /= week_total);
+        for (day, cells) in self.cells.chunks_exact(self.slots).enumerate() {
+            if self.weeks_seen[day] == 0.0 {
                 continue;
             }
-            let (mut between, mut sampling) = (0.0, 0.0);
-            for day in 0..WEEK {
-                if self.weeks_seen[day] > 0.0 {
-                    let cell = self.cells[day * self.slots + slot];
-                    let expected = parent * totals[day];
-                    between += (cell - expected) * (cell - expected);
-                    sampling += cell.max(expected) / self.weeks_seen[day].min(most_weeks);
-                }
+            let weight = 1.0 / self.weeks_seen[day].min(most_weeks);
+            let sums = self.between.iter_mut().zip(&mut self.sampling);
+            for ((between, sampling), (cell, parent)) in sums.zip(cells.iter().zip(&self.parent)) {
+                let expected = parent * totals[day];
+                *between += (cell - expected) * (cell - expected);
+                *sampling += weight * if *cell > expected { *cell } else { expected };
             }
-            between /= (seen - 1) as f64;
-            sampling *= self.noise[slot] / seen as f64;
-            let keep = if between > 0.0 {
-                (1.0 - sampling / between).max(LEAST_OWN)
-            } else {
-                1.0
-            };
-            *share = drawn + keep * (own - drawn);
         }
     }
 
