@@ -6,6 +6,7 @@
 pub mod cli;
 pub mod clock;
 pub mod core;
+pub mod history;
 pub mod observe;
 pub mod replay;
 pub mod trigger;

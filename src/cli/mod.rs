@@ -2,6 +2,7 @@
 
 pub mod check;
 pub mod docs;
+pub mod forecast;
 
 use std::process::ExitCode;
 

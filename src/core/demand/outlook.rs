@@ -100,6 +100,16 @@ pub enum Distrust {
         /// Largest share wanted.
         high: f64,
     },
+    /// What comes now is out of all proportion to what was expected.
+    #[error(
+        "arrivals of the last half hour are {ratio:.2} times the forecast, more than {limit} either way"
+    )]
+    Surprise {
+        /// Seen over expected.
+        ratio: f64,
+        /// The most that the forecast is still used with.
+        limit: f64,
+    },
     /// The model cannot look so far ahead.
     #[error("forecast horizon of {seconds} s is not in 1 s to {limit_seconds} s")]
     Horizon {

@@ -211,24 +211,49 @@ impl Candidates {
                 .for_each(|(mean, share)| *mean = level * share);
         }
         let stand_in = &scaled[COUNT - NAMED - 1];
-        last_days(&self.recent, back, stand_in, &mut last_week[0], &mut four_weeks[0]);
+        last_days(
+            &self.recent,
+            back,
+            stand_in,
+            &mut last_week[0],
+            &mut four_weeks[0],
+        );
     }
 }
 
 /// Last week's same day and the mean of the last four, with `stand_in` where they are missing.
-fn last_days(recent: &VecDeque<Vec<f64>>, back: usize, stand_in: &[f64], last: &mut [f64], mean: &mut [f64]) {
+fn last_days(
+    recent: &VecDeque<Vec<f64>>,
+    back: usize,
+    stand_in: &[f64],
+    last: &mut [f64],
+    mean: &mut [f64],
+) {
     let days: [Option<&[f64]>; MEAN_WEEKS] = std::array::from_fn(|week| {
         let day = recent.len().checked_sub(back + week * WEEK)?;
         recent.get(day).map(Vec::as_slice)
     });
     for slot in 0..mean.len() {
         let (mut sum, mut weeks, mut newest) = (0.0, 0.0, f64::NAN);
-        for value in days.iter().flatten().map(|day| day[slot]).filter(|value| !value.is_nan()) {
+        for value in days
+            .iter()
+            .flatten()
+            .map(|day| day[slot])
+            .filter(|value| !value.is_nan())
+        {
             sum += value;
             weeks += 1.0;
             newest = if newest.is_nan() { value } else { newest };
         }
-        last[slot] = if newest.is_nan() { stand_in[slot] } else { newest };
-        mean[slot] = if weeks > 0.0 { sum / weeks } else { stand_in[slot] };
+        last[slot] = if newest.is_nan() {
+            stand_in[slot]
+        } else {
+            newest
+        };
+        mean[slot] = if weeks > 0.0 {
+            sum / weeks
+        } else {
+            stand_in[slot]
+        };
     }
 }

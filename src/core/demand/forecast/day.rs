@@ -1,12 +1,9 @@
 //! The model of a day: means, variances and corrected quantiles by slot, learned day by day.
 
 use super::candidates::Candidates;
-use super::conformal::{Conformal, LEVELS};
+use super::conformal::Conformal;
 use super::dispersion::Dispersion;
 use super::distribution::count_quantile;
-
-/// Slots expected to hold less than this share of an average slot count little for coverage.
-const QUIET_SHARE: f64 = 0.05;
 
 /// What a day is expected to bring.
 #[derive(Debug, Clone, PartialEq)]
@@ -89,7 +86,7 @@ impl DayModel {
         self.candidates.predict(weekday, 0, &mut self.mean);
         self.dispersion.variances(&self.mean, &mut self.variance);
         if self.days >= 14.0 {
-            self.learn_coverage(values);
+            self.conformal.learn_day(values, &self.mean, &self.variance);
         }
         if self.days >= 3.0 {
             self.dispersion.learn(values, &self.mean, &self.variance);
@@ -100,37 +97,27 @@ impl DayModel {
         }
     }
 
+    /// What corrects the quantiles of ordinary days.
+    pub(super) fn conformal(&self) -> &Conformal {
+        &self.conformal
+    }
+
+    /// The heaviest candidate and its weight, in words.
+    pub(super) fn summary(&self) -> String {
+        let heaviest = self
+            .weights()
+            .into_iter()
+            .max_by(|one, other| one.1.total_cmp(&other.1));
+        heaviest.map_or_else(String::new, |(name, weight)| {
+            format!("stack led by {name} ({:.0} %)", weight * 100.0)
+        })
+    }
+
     /// Names and weights of the candidates in use.
     pub fn weights(&self) -> Vec<(String, f64)> {
         Candidates::names()
             .into_iter()
             .zip(self.candidates.weights())
             .collect()
-    }
-
-    fn learn_coverage(&mut self, values: &[f64]) {
-        let mut below = [0.0; LEVELS.len()];
-        let mut weights = 0.0;
-        let quiet = QUIET_SHARE * self.mean.iter().sum::<f64>() / self.slots as f64;
-        for (slot, value) in values.iter().enumerate() {
-            let mean = self.mean[slot];
-            if value.is_nan() || mean <= 0.0 {
-                continue;
-            }
-            let weight = if quiet > 0.0 {
-                (mean / quiet).min(1.0)
-            } else {
-                1.0
-            };
-            weights += weight;
-            for (index, score) in self.conformal.scores().iter().enumerate() {
-                if *value <= count_quantile(mean, self.variance[slot], *score) {
-                    below[index] += weight;
-                }
-            }
-        }
-        if weights > 0.0 {
-            self.conformal.learn(&below.map(|sum| sum / weights));
-        }
     }
 }

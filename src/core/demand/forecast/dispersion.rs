@@ -1,12 +1,10 @@
 //! How far counts stray from their mean: by time of day, and together over a window.
 //!
-//! Variance is `scale * mean ^ POWER`, between a count's (1) and a relative error's (2), the scale
+//! Variance is `scale * mean ^ 1.5`, between a count's (1) and a relative error's (2), the scale
 //! estimated by slot of the day with its neighbours and drawn to that of the whole day. Errors of
 //! one day are alike (a warm day is warm all day), so the variance of a window's sum is more than
 //! that of independent slots: one correlation says how much more.
 
-/// Power of the mean that variance follows.
-const POWER: f64 = 1.5;
 /// Gain of one day: about five weeks are remembered.
 const GAIN: f64 = 0.03;
 /// Errors beyond this many deviations count as that many, once enough days were seen.
