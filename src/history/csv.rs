@@ -23,6 +23,8 @@ pub struct History {
     pub intervals: Vec<Interval>,
     /// Grid steps between the first and the last row that have no row.
     pub missing: usize,
+    /// What was odd and left out, one line each.
+    pub warnings: Vec<String>,
 }
 
 /// What is wrong with a file.
@@ -77,7 +79,13 @@ pub fn read(input: impl Read, zone: &TimeZone) -> Result<History, HistoryError> 
     let rows = parse(input)?;
     let step_seconds = step_of(&rows)?;
     let missing = check_grid(&rows, step_seconds, zone)?;
-    let mut intervals = Vec::with_capacity(rows.len());
+    let intervals = Vec::with_capacity(rows.len());
+    let mut history = History {
+        step_seconds,
+        intervals,
+        missing,
+        warnings: Vec::new(),
+    };
     let mut told: HashMap<DateTime, usize> = HashMap::new();
     for row in &rows {
         *told.entry(row.at).or_default() += 1;
@@ -90,14 +98,10 @@ pub fn read(input: impl Read, zone: &TimeZone) -> Result<History, HistoryError> 
         } else {
             &mut 0
         };
-        place(row, *nth, times, step_seconds, zone, &mut intervals)?;
+        place(row, *nth, times, step_seconds, zone, &mut history)?;
     }
-    intervals.sort_by_key(|interval| interval.from);
-    Ok(History {
-        step_seconds,
-        intervals,
-        missing,
-    })
+    history.intervals.sort_by_key(|interval| interval.from);
+    Ok(history)
 }
 
 fn parse(input: impl Read) -> Result<Vec<Row>, HistoryError> {
@@ -237,7 +241,7 @@ fn place(
     times: usize,
     step: i64,
     zone: &TimeZone,
-    intervals: &mut Vec<Interval>,
+    history: &mut History,
 ) -> Result<(), HistoryError> {
     let out_of_range = || row.error(format!("{} is out of the range of times", row.at));
     let length = SignedDuration::from_secs(step);
@@ -246,12 +250,12 @@ fn place(
     {
         let both = [early, late];
         match times {
-            1 => intervals.extend(both.map(|from| Interval {
+            1 => history.intervals.extend(both.map(|from| Interval {
                 from,
                 to: from + length,
                 count: 0.5 * row.count,
             })),
-            2 => intervals.push(Interval {
+            2 => history.intervals.push(Interval {
                 from: both[nth],
                 to: both[nth] + length,
                 count: row.count,
@@ -270,16 +274,16 @@ fn place(
             return Ok(());
         }
         let name = zone.iana_name().unwrap_or("that zone");
-        let what = format!(
-            "{} does not exist in {name}, where clocks go forward, and has {} orders; give --time-zone as the file was written",
-            row.at, row.count
-        );
-        return Err(row.error(what));
+        history.warnings.push(format!(
+            "line {}: {} does not exist in {name}, where clocks go forward: its {} orders are left out; is this the zone the file was written in?",
+            row.line, row.at, row.count
+        ));
+        return Ok(());
     }
     let end = row.at.checked_add(length).map_err(|_| out_of_range())?;
     let from = zone.to_timestamp(row.at).map_err(|_| out_of_range())?;
     let to = zone.to_timestamp(end).map_err(|_| out_of_range())?;
-    intervals.push(Interval {
+    history.intervals.push(Interval {
         from,
         to,
         count: row.count,
@@ -332,12 +336,12 @@ mod tests {
             expected.map(|(from, count)| (from.to_owned(), count))
         );
         assert_eq!(history.intervals[0].to, history.intervals[1].from);
-        let error = read_text(&rows.replace("02:00:00,0", "02:00:00,4"), "Europe/Prague")
-            .unwrap_err()
-            .to_string();
+        assert_eq!(history.warnings, [""; 0]);
+        let odd = read_text(&rows.replace("02:00:00,0", "02:00:00,4"), "Europe/Prague").unwrap();
+        assert_eq!(odd.intervals, history.intervals);
         assert!(
-            error.starts_with("line 3: 2024-03-31T02:00:00 does not exist in Europe/Prague"),
-            "{error}"
+            odd.warnings[0]
+                .starts_with("line 3: 2024-03-31T02:00:00 does not exist in Europe/Prague")
         );
     }
 

@@ -124,10 +124,26 @@ impl Candidates {
             self.score(values);
             self.learn_level_and_profile(weekday, values);
         }
-        if self.recent.len() == MEAN_WEEKS * WEEK {
-            self.recent.pop_front();
+        self.remember(values);
+    }
+
+    /// Learns a day long past, of which only level and profile will still be known.
+    pub(super) fn absorb(&mut self, weekday: usize, values: &[f64]) {
+        if values.iter().any(|value| !value.is_nan()) {
+            for (profile, shares) in self.profiles.iter().zip(&mut self.shares) {
+                profile.own_shares(weekday, shares);
+            }
+            self.learn_level_and_profile(weekday, values);
         }
-        self.recent.push_back(values.to_vec());
+        self.remember(values);
+    }
+
+    fn remember(&mut self, values: &[f64]) {
+        let oldest = (self.recent.len() == MEAN_WEEKS * WEEK).then(|| self.recent.pop_front());
+        let mut day = oldest.flatten().unwrap_or_default();
+        day.clear();
+        day.extend_from_slice(values);
+        self.recent.push_back(day);
     }
 
     fn score(&mut self, values: &[f64]) {

@@ -4,6 +4,10 @@ use super::candidates::Candidates;
 use super::conformal::Conformal;
 use super::dispersion::Dispersion;
 use super::distribution::count_quantile;
+use super::profile::WEEK;
+
+/// Days of which everything is learned when a history is fitted at once.
+const RECENT_DAYS: usize = 120;
 
 /// What a day is expected to bring.
 #[derive(Debug, Clone, PartialEq)]
@@ -62,6 +66,25 @@ impl DayModel {
             mean: vec![0.0; slots],
             variance: vec![0.0; slots],
         }
+    }
+
+    /// A model of a whole history at once: consecutive days of counts by slot (`NaN` where missing)
+    /// that begin on `first_weekday` (Monday is 0).
+    ///
+    /// Of days long past only level and profile are learned: candidates' scores, dispersion and
+    /// coverage would have forgotten them.
+    pub fn fit(slots: usize, first_weekday: usize, days: &[Vec<f64>]) -> Self {
+        let mut model = Self::new(slots);
+        let recent = days.len().saturating_sub(RECENT_DAYS);
+        for (index, day) in days.iter().enumerate() {
+            let weekday = (first_weekday + index) % WEEK;
+            if index < recent {
+                model.candidates.absorb(weekday, day);
+            } else {
+                model.learn(weekday, day);
+            }
+        }
+        model
     }
 
     /// What the day `days_ahead` (0: the day after the last one learned) will bring.

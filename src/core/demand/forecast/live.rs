@@ -212,7 +212,11 @@ impl ProfileForecast {
         Ok(())
     }
 
-    fn check_trust(&self, now: Timestamp) -> Result<(), Distrust> {
+    /// Whether the forecast is to be used at `now`.
+    ///
+    /// # Errors
+    /// [`Distrust`] with the reason why not.
+    pub fn trusted(&self, now: Timestamp) -> Result<(), Distrust> {
         self.check_history()?;
         let hours = self.since_last(now) / 3600.0;
         if hours > STALE_HOURS {
@@ -422,7 +426,7 @@ impl ArrivalForecast for ProfileForecast {
         present: &PresentRate,
         horizon_seconds: f64,
     ) -> Result<Outlook, Distrust> {
-        self.check_trust(now)?;
+        self.trusted(now)?;
         let horizon_in_bounds = (1.0..=LONGEST_HORIZON_SECONDS).contains(&horizon_seconds);
         if !horizon_in_bounds {
             return Err(Distrust::Horizon {

@@ -82,6 +82,11 @@ impl Profile {
         }
     }
 
+    /// The shares of one weekday as they were learned, into `shares`; zeros before it was seen.
+    pub(super) fn own_shares(&self, weekday: usize, shares: &mut [f64]) {
+        shares.copy_from_slice(&self.cells[weekday * self.slots..(weekday + 1) * self.slots]);
+    }
+
     /// Parent shape, sum of squares between weekdays, and how much of that one unit of noise
     /// explains; a loop over slots within one over days, for the sake of speed.
     fn gather(&mut self, totals: &[f64; WEEK], week_total: f64) {

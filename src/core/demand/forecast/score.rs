@@ -56,11 +56,8 @@ impl DayAhead for Ours {
     }
 
     fn path(&mut self, past: &Past<'_>) -> Option<Path> {
-        let mut model = DayModel::new(past.days.first()?.len());
         let first = (past.weekday + WEEK - past.days.len() % WEEK) % WEEK;
-        for (index, day) in past.days.iter().enumerate() {
-            model.learn((first + index) % WEEK, day);
-        }
+        let mut model = DayModel::fit(past.days.first()?.len(), first, past.days);
         let forecast = model.forecast(past.weekday, 0);
         Some(Path {
             quantiles: SCORED_LEVELS.map(|level| forecast.quantiles(level)),
