@@ -17,7 +17,7 @@ const PLAIN: [f64; LEVELS.len()] = [
     2.326_347_874_040_841,
 ];
 /// Step after a day of each level, in probability: the outer ones miss seldom and need longer ones.
-const STEPS: [f64; LEVELS.len()] = [0.1, 0.05, 0.05, 0.1, 0.1];
+const STEPS: [f64; LEVELS.len()] = [0.1, 0.05, 0.05, 0.1, 0.05];
 /// Scores stay within this: a quantile is not chased without end.
 const BOUND: f64 = 6.0;
 /// Deviations are corrected by a factor between these.

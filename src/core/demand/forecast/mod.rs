@@ -29,3 +29,6 @@ mod walk;
 pub use day::{DayForecast, DayModel};
 pub use grid::{DayCounts, days_of, slot_seconds_for};
 pub use live::{Event, ProfileForecast, SlotForecast};
+
+#[cfg(test)]
+mod tests;

@@ -2,9 +2,9 @@
 //!
 //! Day ahead, rolling: at every local midnight from a first day on, a forecaster sees all days
 //! before, and gives a path for the next one; it is held against what came. A slot is *closed* when
-//! nothing came and nothing came in the same slot of the four weeks before: closed slots count for
-//! errors (nothing is added there by a good forecast) and not for coverage, which they could only
-//! flatter.
+//! nothing came in the same slot of the four weeks before: closed slots count for errors and not
+//! for coverage, which their zeros would only flatter. What makes a slot closed is known before
+//! its day, so that leaving it out favours no forecast.
 
 use serde::Serialize;
 
@@ -105,7 +105,7 @@ impl Tally {
             if share < LEAST_COVERED {
                 continue;
             }
-            let closed = *count == 0.0 && was_closed(before, slot);
+            let closed = was_closed(before, slot);
             self.orders += count;
             self.errors += (count - path.point[slot] * share).abs();
             self.all += 1.0;
