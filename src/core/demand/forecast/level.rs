@@ -2,13 +2,11 @@
 //!
 //! Steps are taken in logarithms (halving and doubling weigh alike) and clipped at a few of their
 //! own usual sizes: one odd day barely moves it. A second day odd in the same direction is a shift
-//! of level, and is believed.
+//! of level, and is believed as far as both days agree.
 
 /// A step is clipped at this many usual steps.
 const CLIP_STEPS: f64 = 3.0;
-/// A clipped second day in the same direction may go this many times further.
-const SHIFT_FACTOR: f64 = 3.0;
-/// ... and with at least this gain.
+/// A shift of level is followed with at least this gain.
 const SHIFT_GAIN: f64 = 0.5;
 /// A day with less than this share of what was expected counts as this share.
 const LEAST_RATIO: f64 = 0.02;
@@ -17,7 +15,7 @@ const STEP_BOUNDS: (f64, f64) = (0.02, 1.0);
 /// Mean absolute value over standard deviation of a normal variable.
 const MEAN_ABSOLUTE: f64 = 0.797_884_560_8;
 
-/// A robust exponentially weighted level with a damped trend.
+/// A robust exponentially weighted level.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Level {
     gain: f64,
@@ -63,9 +61,14 @@ impl Level {
         self.days += 1.0;
         let step = (seen / expected).max(LEAST_RATIO).ln();
         let bound = CLIP_STEPS * self.usual_step;
-        let again = step.signum() == self.last_step.signum() && self.last_step.abs() > bound;
-        let shifted = again && step.abs() > bound;
-        let bound = if again { bound * SHIFT_FACTOR } else { bound };
+        let again = step.signum() == self.last_step.signum();
+        let agreed = if again {
+            step.abs().min(self.last_step.abs())
+        } else {
+            0.0
+        };
+        let shifted = agreed > bound;
+        let bound = bound.max(agreed);
         let gain = self.gain.max(1.0 / (self.days + 1.0)) * share.clamp(0.0, 1.0);
         let gain = if shifted { gain.max(SHIFT_GAIN) } else { gain };
         self.value *= (gain * step.clamp(-bound, bound)).exp();
