@@ -85,38 +85,22 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         return score::run(&score);
     }
     if let Some(calendar) = args.calendar {
-        bail!(
-            "--calendar {}: this version reads no calendars; leave the option out",
-            calendar.display()
-        );
+        bail!("--calendar {}: this version reads no calendars; leave the option out", calendar.display());
     }
     let path = args.history.context("--history FILE is required")?;
     let history = read_history(&path, &args.time_zone)?;
-    let mut forecast = ProfileForecast::new(
-        args.time_zone.clone(),
-        slot_seconds_for(history.step_seconds as f64),
-    );
-    history
-        .intervals
-        .iter()
-        .for_each(|interval| forecast.observe(interval));
-    let last_known = forecast
-        .last_end()
-        .context("history has no interval that can be used")?;
+    let mut forecast =
+        ProfileForecast::new(args.time_zone.clone(), slot_seconds_for(history.step_seconds as f64));
+    history.intervals.iter().for_each(|interval| forecast.observe(interval));
+    let last_known = forecast.last_end().context("history has no interval that can be used")?;
     let slots = forecast.slots(last_known, args.horizon.as_secs_f64(), &LEVELS)?;
-    let distrust = forecast
-        .trusted(last_known)
-        .err()
-        .map(|reason| reason.to_string());
+    let distrust = forecast.trusted(last_known).err().map(|reason| reason.to_string());
     if let Some(reason) = &distrust {
         eprintln!("warning: the planner would not use this forecast: {reason}");
     }
     match args.output {
         Output::Table => println!("{}", table(&slots, &args.time_zone)),
-        Output::Svg => println!(
-            "{}",
-            chart::svg(&history.intervals, &slots, &args.time_zone)
-        ),
+        Output::Svg => println!("{}", chart::svg(&history.intervals, &slots, &args.time_zone)),
         Output::Json => {
             let report = Report {
                 time_zone: args.time_zone.iana_name().unwrap_or("UTC"),
@@ -134,21 +118,13 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
 }
 
 fn candidates(forecast: &ProfileForecast) -> Vec<Candidate> {
-    forecast
-        .candidates()
-        .into_iter()
-        .map(|(name, weight)| Candidate { name, weight })
-        .collect()
+    forecast.candidates().into_iter().map(|(name, weight)| Candidate { name, weight }).collect()
 }
 
 fn table(slots: &[SlotForecast], zone: &TimeZone) -> Table {
     let mut table = new_table(&["from", "orders", "q 0.1", "q 0.5", "q 0.9", "q 0.99"]);
     for slot in slots {
-        let from = slot
-            .from
-            .to_zoned(zone.clone())
-            .strftime("%a %Y-%m-%d %H:%M")
-            .to_string();
+        let from = slot.from.to_zoned(zone.clone()).strftime("%a %Y-%m-%d %H:%M").to_string();
         let numbers = std::iter::once(slot.mean).chain(slot.quantiles.iter().copied());
         table.add_row(std::iter::once(from).chain(numbers.map(|number| format!("{number:.1}"))));
     }
@@ -159,24 +135,15 @@ fn table(slots: &[SlotForecast], zone: &TimeZone) -> Table {
 
 fn new_table(header: &[&str]) -> Table {
     let mut table = Table::new();
-    table
-        .load_preset(presets::UTF8_HORIZONTAL_ONLY)
-        .set_header(header);
-    table
-        .column_iter_mut()
-        .skip(1)
-        .for_each(|column| column.set_cell_alignment(CellAlignment::Right));
+    table.load_preset(presets::UTF8_HORIZONTAL_ONLY).set_header(header);
+    table.column_iter_mut().skip(1).for_each(|column| column.set_cell_alignment(CellAlignment::Right));
     table
 }
 
 fn read_history(path: &std::path::Path, zone: &TimeZone) -> anyhow::Result<History> {
-    let file =
-        std::fs::File::open(path).with_context(|| format!("--history {}", path.display()))?;
+    let file = std::fs::File::open(path).with_context(|| format!("--history {}", path.display()))?;
     let history = csv::read(file, zone).with_context(|| format!("--history {}", path.display()))?;
-    history
-        .warnings
-        .iter()
-        .for_each(|warning| eprintln!("warning: {warning}"));
+    history.warnings.iter().for_each(|warning| eprintln!("warning: {warning}"));
     if history.missing > 0 {
         eprintln!(
             "note: {} steps of {} s have no row; they count as unknown, not as zero",
@@ -187,17 +154,12 @@ fn read_history(path: &std::path::Path, zone: &TimeZone) -> anyhow::Result<Histo
 }
 
 fn time_zone(name: &str) -> Result<TimeZone, String> {
-    TimeZone::get(name)
-        .map_err(|_| format!("{name:?} is not an IANA time zone such as Europe/Prague or UTC"))
+    TimeZone::get(name).map_err(|_| format!("{name:?} is not an IANA time zone such as Europe/Prague or UTC"))
 }
 
 fn horizon(text: &str) -> Result<SignedDuration, String> {
     let wanted = || format!("{text:?} is not a duration from 1m to 168h such as 24h or 90m");
     let duration: SignedDuration = text.parse().map_err(|_| wanted())?;
     let bounds = SignedDuration::from_mins(1)..=SignedDuration::from_hours(168);
-    if bounds.contains(&duration) {
-        Ok(duration)
-    } else {
-        Err(wanted())
-    }
+    if bounds.contains(&duration) { Ok(duration) } else { Err(wanted()) }
 }

@@ -22,6 +22,8 @@ enum Command {
     Check(check::Args),
     /// Write the generated documents.
     Docs(docs::Args),
+    /// Foresee the orders of the hours ahead from a history, and score such forecasts.
+    Forecast(forecast::Args),
 }
 
 /// Runs the subcommand that was asked for.
@@ -32,5 +34,6 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     match cli.command {
         Command::Check(args) => check::run(args),
         Command::Docs(args) => docs::run(args),
+        Command::Forecast(args) => forecast::run(args),
     }
 }

@@ -64,10 +64,7 @@ struct Row {
 
 impl Row {
     fn error(&self, what: String) -> HistoryError {
-        HistoryError::Row {
-            line: self.line,
-            what,
-        }
+        HistoryError::Row { line: self.line, what }
     }
 }
 
@@ -80,12 +77,7 @@ pub fn read(input: impl Read, zone: &TimeZone) -> Result<History, HistoryError> 
     let step_seconds = step_of(&rows)?;
     let missing = check_grid(&rows, step_seconds, zone)?;
     let intervals = Vec::with_capacity(rows.len());
-    let mut history = History {
-        step_seconds,
-        intervals,
-        missing,
-        warnings: Vec::new(),
-    };
+    let mut history = History { step_seconds, intervals, missing, warnings: Vec::new() };
     let mut told: HashMap<DateTime, usize> = HashMap::new();
     for row in &rows {
         *told.entry(row.at).or_default() += 1;
@@ -93,11 +85,8 @@ pub fn read(input: impl Read, zone: &TimeZone) -> Result<History, HistoryError> 
     let mut seen: HashMap<DateTime, usize> = HashMap::new();
     for row in &rows {
         let times = told[&row.at];
-        let nth = if times > 1 {
-            seen.entry(row.at).and_modify(|nth| *nth += 1).or_insert(0)
-        } else {
-            &mut 0
-        };
+        let nth =
+            if times > 1 { seen.entry(row.at).and_modify(|nth| *nth += 1).or_insert(0) } else { &mut 0 };
         place(row, *nth, times, step_seconds, zone, &mut history)?;
     }
     history.intervals.sort_by_key(|interval| interval.from);
@@ -105,58 +94,40 @@ pub fn read(input: impl Read, zone: &TimeZone) -> Result<History, HistoryError> 
 }
 
 fn parse(input: impl Read) -> Result<Vec<Row>, HistoryError> {
-    let mut reader = csv::ReaderBuilder::new()
-        .has_headers(false)
-        .flexible(true)
-        .trim(csv::Trim::All)
-        .from_reader(input);
+    let mut reader =
+        csv::ReaderBuilder::new().has_headers(false).flexible(true).trim(csv::Trim::All).from_reader(input);
     let mut rows = Vec::new();
     for (index, record) in reader.records().enumerate() {
         let record = record?;
-        let line = record
-            .position()
-            .map_or(index as u64 + 1, csv::Position::line);
+        let line = record.position().map_or(index as u64 + 1, csv::Position::line);
         let fields: Vec<&str> = record.iter().collect();
         if index == 0 {
             if fields != ["timestamp", "count"] {
-                return Err(HistoryError::Header {
-                    found: fields.join(","),
-                });
+                return Err(HistoryError::Header { found: fields.join(",") });
             }
             continue;
         }
         let wrong = |what: String| HistoryError::Row { line, what };
         let [at, count] = fields[..] else {
-            return Err(wrong(format!(
-                "{} fields, a row has 2: `2024-11-29T08:00:00,120`",
-                fields.len()
-            )));
+            return Err(wrong(format!("{} fields, a row has 2: `2024-11-29T08:00:00,120`", fields.len())));
         };
         let time: DateTime = at.parse().map_err(|_| {
             wrong(format!(
                 "timestamp {at:?} is not a local time such as 2024-11-29T08:00:00 (no offset, no Z)"
             ))
         })?;
-        if at.ends_with(|last: char| last == ']')
-            || at.rfind(['+', '-']).is_some_and(|place| place > 10)
-        {
+        if at.ends_with(|last: char| last == ']') || at.rfind(['+', '-']).is_some_and(|place| place > 10) {
             return Err(wrong(format!(
                 "timestamp {at:?} has an offset; write local times and give --time-zone"
             )));
         }
-        let value: f64 = count
-            .parse()
-            .map_err(|_| wrong(format!("count {count:?} is not a number")))?;
+        let value: f64 = count.parse().map_err(|_| wrong(format!("count {count:?} is not a number")))?;
         if !(0.0..=1e15).contains(&value) {
             return Err(wrong(format!(
                 "count {count} must be zero or more, and finite; leave the row out if unknown"
             )));
         }
-        rows.push(Row {
-            line,
-            at: time,
-            count: value,
-        });
+        rows.push(Row { line, at: time, count: value });
     }
     Ok(rows)
 }
@@ -170,15 +141,12 @@ fn step_of(rows: &[Row]) -> Result<i64, HistoryError> {
             *differences.entry(seconds).or_default() += 1;
         }
     }
-    let step = differences
-        .into_iter()
-        .max_by_key(|(seconds, times)| (*times, -*seconds));
+    let step = differences.into_iter().max_by_key(|(seconds, times)| (*times, -*seconds));
     let Some((step, _)) = step else {
         return match rows {
-            [first, second, ..] => Err(second.error(format!(
-                "{} is not after {}; rows must ascend",
-                second.at, first.at
-            ))),
+            [first, second, ..] => {
+                Err(second.error(format!("{} is not after {}; rows must ascend", second.at, first.at)))
+            }
             _ => Err(HistoryError::Short { rows: rows.len() }),
         };
     };
@@ -209,14 +177,10 @@ fn check_grid(rows: &[Row], step: i64, zone: &TimeZone) -> Result<usize, History
             return Err(row.error(what));
         }
         if seconds % step != 0 {
-            let right = before
-                .at
-                .checked_add(SignedDuration::from_secs(step))
-                .unwrap_or(before.at);
-            return Err(row.error(format!(
-                "{} is not on the grid of {step} s; the next would be {right}",
-                row.at
-            )));
+            let right = before.at.checked_add(SignedDuration::from_secs(step)).unwrap_or(before.at);
+            return Err(
+                row.error(format!("{} is not on the grid of {step} s; the next would be {right}", row.at))
+            );
         }
         missing += usize::try_from(seconds / step - 1).unwrap_or(0);
     }
@@ -255,16 +219,13 @@ fn place(
                 to: from + length,
                 count: 0.5 * row.count,
             })),
-            2 => history.intervals.push(Interval {
-                from: both[nth],
-                to: both[nth] + length,
-                count: row.count,
-            }),
+            2 => {
+                history.intervals.push(Interval { from: both[nth], to: both[nth] + length, count: row.count })
+            }
             times => {
-                return Err(row.error(format!(
-                    "{} comes {times} times; here clocks go back, at most 2",
-                    row.at
-                )));
+                return Err(
+                    row.error(format!("{} comes {times} times; here clocks go back, at most 2", row.at))
+                );
             }
         }
         return Ok(());
@@ -283,11 +244,7 @@ fn place(
     let end = row.at.checked_add(length).map_err(|_| out_of_range())?;
     let from = zone.to_timestamp(row.at).map_err(|_| out_of_range())?;
     let to = zone.to_timestamp(end).map_err(|_| out_of_range())?;
-    history.intervals.push(Interval {
-        from,
-        to,
-        count: row.count,
-    });
+    history.intervals.push(Interval { from, to, count: row.count });
     Ok(())
 }
 
@@ -296,33 +253,21 @@ mod tests {
     use super::*;
 
     fn read_text(body: &str, zone: &str) -> Result<History, HistoryError> {
-        read(
-            format!("timestamp,count\n{body}").as_bytes(),
-            &TimeZone::get(zone).unwrap(),
-        )
+        read(format!("timestamp,count\n{body}").as_bytes(), &TimeZone::get(zone).unwrap())
     }
 
     fn starts(history: &History) -> Vec<(String, f64)> {
-        history
-            .intervals
-            .iter()
-            .map(|interval| (interval.from.to_string(), interval.count))
-            .collect()
+        history.intervals.iter().map(|interval| (interval.from.to_string(), interval.count)).collect()
     }
 
     #[test]
     fn rows_become_intervals_and_missing_rows_are_counted() {
-        let history =
-            read_text("2024-01-01T00:00:00,1\n2024-01-01T01:00:00,2\n2024-01-01T04:00:00,3\n2024-01-01T05:00:00,0", "UTC")
-                .unwrap();
-        assert_eq!(
-            (
-                history.step_seconds,
-                history.missing,
-                history.intervals.len()
-            ),
-            (3600, 2, 4)
-        );
+        let history = read_text(
+            "2024-01-01T00:00:00,1\n2024-01-01T01:00:00,2\n2024-01-01T04:00:00,3\n2024-01-01T05:00:00,0",
+            "UTC",
+        )
+        .unwrap();
+        assert_eq!((history.step_seconds, history.missing, history.intervals.len()), (3600, 2, 4));
         assert_eq!(history.intervals[2].to.to_string(), "2024-01-01T05:00:00Z");
     }
 
@@ -331,24 +276,19 @@ mod tests {
         let rows = "2024-03-31T01:00:00,5\n2024-03-31T02:00:00,0\n2024-03-31T03:00:00,7";
         let history = read_text(rows, "Europe/Prague").unwrap();
         let expected = [("2024-03-31T00:00:00Z", 5.0), ("2024-03-31T01:00:00Z", 7.0)];
-        assert_eq!(
-            starts(&history),
-            expected.map(|(from, count)| (from.to_owned(), count))
-        );
+        assert_eq!(starts(&history), expected.map(|(from, count)| (from.to_owned(), count)));
         assert_eq!(history.intervals[0].to, history.intervals[1].from);
         assert_eq!(history.warnings, [""; 0]);
         let odd = read_text(&rows.replace("02:00:00,0", "02:00:00,4"), "Europe/Prague").unwrap();
         assert_eq!(odd.intervals, history.intervals);
-        assert!(
-            odd.warnings[0]
-                .starts_with("line 3: 2024-03-31T02:00:00 does not exist in Europe/Prague")
-        );
+        assert!(odd.warnings[0].starts_with("line 3: 2024-03-31T02:00:00 does not exist in Europe/Prague"));
     }
 
     #[test]
     fn a_repeated_hour_may_come_once_or_twice() {
         let once = "2024-10-27T01:00:00,5\n2024-10-27T02:00:00,8\n2024-10-27T03:00:00,7";
-        let twice = "2024-10-27T01:00:00,5\n2024-10-27T02:00:00,4\n2024-10-27T02:00:00,4\n2024-10-27T03:00:00,7";
+        let twice =
+            "2024-10-27T01:00:00,5\n2024-10-27T02:00:00,4\n2024-10-27T02:00:00,4\n2024-10-27T03:00:00,7";
         let expected = [
             ("2024-10-26T23:00:00Z", 5.0),
             ("2024-10-27T00:00:00Z", 4.0),
@@ -357,35 +297,19 @@ mod tests {
         ];
         for rows in [once, twice] {
             let history = read_text(rows, "Europe/Prague").unwrap();
-            assert_eq!(
-                starts(&history),
-                expected.map(|(from, count)| (from.to_owned(), count))
-            );
-            assert!(
-                history
-                    .intervals
-                    .windows(2)
-                    .all(|pair| pair[0].to == pair[1].from)
-            );
+            assert_eq!(starts(&history), expected.map(|(from, count)| (from.to_owned(), count)));
+            assert!(history.intervals.windows(2).all(|pair| pair[0].to == pair[1].from));
         }
     }
 
     #[test]
     fn a_half_hour_grid_survives_the_repeated_hour() {
-        let rows = "2014-11-02T00:30:00,3\n2014-11-02T01:00:00,10\n2014-11-02T01:30:00,20\n2014-11-02T02:00:00,4";
+        let rows =
+            "2014-11-02T00:30:00,3\n2014-11-02T01:00:00,10\n2014-11-02T01:30:00,20\n2014-11-02T02:00:00,4";
         let history = read_text(rows, "America/New_York").unwrap();
-        let counts: Vec<f64> = history
-            .intervals
-            .iter()
-            .map(|interval| interval.count)
-            .collect();
+        let counts: Vec<f64> = history.intervals.iter().map(|interval| interval.count).collect();
         assert_eq!(counts, [3.0, 5.0, 10.0, 5.0, 10.0, 4.0]);
-        assert!(
-            history
-                .intervals
-                .windows(2)
-                .all(|pair| pair[0].to == pair[1].from)
-        );
+        assert!(history.intervals.windows(2).all(|pair| pair[0].to == pair[1].from));
     }
 
     #[test]
@@ -396,10 +320,7 @@ mod tests {
                 "2024-01-01T00:00:00,1",
                 "line 4: 2024-01-01T00:00:00 comes after 2024-01-01T01:00:00; rows must ascend",
             ),
-            (
-                "2024-01-01T01:00:00,1",
-                "line 4: 2024-01-01T01:00:00 comes twice; each time must come once",
-            ),
+            ("2024-01-01T01:00:00,1", "line 4: 2024-01-01T01:00:00 comes twice; each time must come once"),
             (
                 "2024-01-01T02:20:00,1",
                 "line 4: 2024-01-01T02:20:00 is not on the grid of 3600 s; the next would be 2024-01-01T02:00:00",
@@ -408,10 +329,7 @@ mod tests {
                 "2024-01-01T02:00:00,-3",
                 "line 4: count -3 must be zero or more, and finite; leave the row out if unknown",
             ),
-            (
-                "2024-01-01T02:00:00,many",
-                "line 4: count \"many\" is not a number",
-            ),
+            ("2024-01-01T02:00:00,many", "line 4: count \"many\" is not a number"),
             (
                 "2024-01-01T02:00:00Z,1",
                 "line 4: timestamp \"2024-01-01T02:00:00Z\" is not a local time such as 2024-11-29T08:00:00 (no offset, no Z)",
@@ -420,29 +338,14 @@ mod tests {
                 "2024-01-01T02:00:00+01:00,1",
                 "line 4: timestamp \"2024-01-01T02:00:00+01:00\" has an offset; write local times and give --time-zone",
             ),
-            (
-                "2024-01-01T02:00:00",
-                "line 4: 1 fields, a row has 2: `2024-11-29T08:00:00,120`",
-            ),
+            ("2024-01-01T02:00:00", "line 4: 1 fields, a row has 2: `2024-11-29T08:00:00,120`"),
         ] {
-            let error = read_text(&format!("{first}{row}"), "Europe/Prague")
-                .unwrap_err()
-                .to_string();
+            let error = read_text(&format!("{first}{row}"), "Europe/Prague").unwrap_err().to_string();
             assert_eq!(error, expected);
         }
-        let header = read("time,n\n".as_bytes(), &TimeZone::UTC)
-            .unwrap_err()
-            .to_string();
-        assert_eq!(
-            header,
-            "line 1: header is \"time,n\", it must be \"timestamp,count\""
-        );
-        let short = read_text("2024-01-01T00:00:00,1", "UTC")
-            .unwrap_err()
-            .to_string();
-        assert_eq!(
-            short,
-            "history has 1 rows, it needs at least 2 to know its grid"
-        );
+        let header = read("time,n\n".as_bytes(), &TimeZone::UTC).unwrap_err().to_string();
+        assert_eq!(header, "line 1: header is \"time,n\", it must be \"timestamp,count\"");
+        let short = read_text("2024-01-01T00:00:00,1", "UTC").unwrap_err().to_string();
+        assert_eq!(short, "history has 1 rows, it needs at least 2 to know its grid");
     }
 }

@@ -88,9 +88,7 @@ pub struct SourceHealth {
 #[derive(Debug, Clone, thiserror::Error, PartialEq, Eq)]
 pub enum AttachError {
     /// Not on the operator's allow-list for that namespace; no connection was made.
-    #[error(
-        "{key} {value:?} is not allowed for namespace {namespace:?}: the operator allows it with {flag}"
-    )]
+    #[error("{key} {value:?} is not allowed for namespace {namespace:?}: the operator allows it with {flag}")]
     Forbidden {
         /// Metadata key.
         key: &'static str,

@@ -38,34 +38,18 @@ pub(super) fn svg(intervals: &[Interval], slots: &[SlotForecast], zone: &TimeZon
         .iter()
         .filter(|interval| interval.from.as_second() >= start - SHOWN_SECONDS)
         .map(|interval| {
-            (
-                middle(interval.from, interval.to),
-                hourly(interval.count, interval.from, interval.to),
-            )
+            (middle(interval.from, interval.to), hourly(interval.count, interval.from, interval.to))
         })
         .collect();
     let line = |index: usize| -> Vec<(f64, f64)> {
         slots
             .iter()
-            .map(|slot| {
-                (
-                    middle(slot.from, slot.to),
-                    hourly(slot.quantiles[index], slot.from, slot.to),
-                )
-            })
+            .map(|slot| (middle(slot.from, slot.to), hourly(slot.quantiles[index], slot.from, slot.to)))
             .collect()
     };
     let [low, median, high, highest] = [0, 1, 2, 3].map(line);
-    let largest = known
-        .iter()
-        .chain(&highest)
-        .map(|point| point.1)
-        .fold(1.0, f64::max);
-    let scale = Scale {
-        from: (start - SHOWN_SECONDS) as f64,
-        to: end as f64,
-        top: nice(largest),
-    };
+    let largest = known.iter().chain(&highest).map(|point| point.1).fold(1.0, f64::max);
+    let scale = Scale { from: (start - SHOWN_SECONDS) as f64, to: end as f64, top: nice(largest) };
     let mut svg = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" font-family=\"sans-serif\" font-size=\"11\">\n\
          <rect width=\"100%\" height=\"100%\" fill=\"#fff\"/>\n"
@@ -75,8 +59,7 @@ pub(super) fn svg(intervals: &[Interval], slots: &[SlotForecast], zone: &TimeZon
     band(&mut svg, &scale, &low, &high, "#9ecae1");
     path(&mut svg, &scale, &known, "#444");
     path(&mut svg, &scale, &median, "#08519c");
-    let legend =
-        "orders an hour: known (grey), median (blue), 0.1 to 0.9 (band), up to 0.99 (light band)";
+    let legend = "orders an hour: known (grey), median (blue), 0.1 to 0.9 (band), up to 0.99 (light band)";
     let _ = writeln!(svg, "<text x=\"{MARGIN}\" y=\"24\">{legend}</text>\n</svg>");
     svg
 }
@@ -85,10 +68,7 @@ fn axes(svg: &mut String, scale: &Scale, zone: &TimeZone) {
     for share in [0.0, 0.25, 0.5, 0.75, 1.0] {
         let (orders, y) = (scale.top * share, scale.y(scale.top * share));
         let right = WIDTH - MARGIN;
-        let _ = writeln!(
-            svg,
-            "<path d=\"M{MARGIN},{y:.1}H{right}\" stroke=\"#ddd\"/>"
-        );
+        let _ = writeln!(svg, "<path d=\"M{MARGIN},{y:.1}H{right}\" stroke=\"#ddd\"/>");
         let _ = writeln!(
             svg,
             "<text x=\"{:.0}\" y=\"{:.1}\" text-anchor=\"end\">{orders}</text>",
@@ -99,10 +79,7 @@ fn axes(svg: &mut String, scale: &Scale, zone: &TimeZone) {
     let mut seconds = scale.from;
     while seconds <= scale.to {
         if let Ok(moment) = jiff::Timestamp::from_second(seconds as i64) {
-            let label = moment
-                .to_zoned(zone.clone())
-                .strftime("%a %H:%M")
-                .to_string();
+            let label = moment.to_zoned(zone.clone()).strftime("%a %H:%M").to_string();
             let x = scale.x(seconds);
             let _ = writeln!(
                 svg,
@@ -136,12 +113,7 @@ fn line(scale: &Scale, points: &[(f64, f64)], first: &str) -> String {
     let mut text = String::new();
     for (index, (seconds, orders)) in points.iter().enumerate() {
         let command = if index == 0 { first } else { "L" };
-        let _ = write!(
-            text,
-            "{command}{:.1},{:.1}",
-            scale.x(*seconds),
-            scale.y(*orders)
-        );
+        let _ = write!(text, "{command}{:.1},{:.1}", scale.x(*seconds), scale.y(*orders));
     }
     text
 }
@@ -157,9 +129,5 @@ fn hourly(count: f64, from: jiff::Timestamp, to: jiff::Timestamp) -> f64 {
 /// The next 1, 2 or 5 times a power of ten.
 fn nice(value: f64) -> f64 {
     let power = 10.0_f64.powf(value.log10().floor());
-    [1.0, 2.0, 5.0, 10.0]
-        .into_iter()
-        .map(|step| step * power)
-        .find(|step| *step >= value)
-        .unwrap_or(value)
+    [1.0, 2.0, 5.0, 10.0].into_iter().map(|step| step * power).find(|step| *step >= value).unwrap_or(value)
 }

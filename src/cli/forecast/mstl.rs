@@ -23,15 +23,10 @@ impl DayAhead for Mstl {
     fn path(&mut self, past: &Past<'_>) -> Option<Path> {
         let slots = past.days.first()?.len();
         let days = &past.days[past.days.len().saturating_sub(WEEKS * WEEK)..];
-        let values: Vec<f64> = days
-            .iter()
-            .flatten()
-            .map(|value| if value.is_nan() { 0.0 } else { *value })
-            .collect();
+        let values: Vec<f64> =
+            days.iter().flatten().map(|value| if value.is_nan() { 0.0 } else { *value }).collect();
         let trend = AutoETS::non_seasonal().into_trend_model();
-        let fit = MSTLModel::new(vec![slots, slots * WEEK], trend)
-            .fit(&values)
-            .ok()?;
+        let fit = MSTLModel::new(vec![slots, slots * WEEK], trend).fit(&values).ok()?;
         let upper = |coverage: f64| {
             let forecast = fit.predict(slots, coverage).ok()?;
             let bound = forecast.intervals?.upper;
@@ -39,10 +34,7 @@ impl DayAhead for Mstl {
         };
         let (point, ninety) = upper(0.8)?;
         let (_, ninety_nine) = upper(0.98)?;
-        Some(Path {
-            quantiles: [point.clone(), ninety, ninety_nine],
-            point,
-        })
+        Some(Path { quantiles: [point.clone(), ninety, ninety_nine], point })
     }
 }
 

@@ -88,38 +88,21 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let slot_seconds = slot_seconds_for(history.step_seconds as f64);
     let days = days_of(&history.intervals, &args.time_zone, slot_seconds);
     let (first, last) = span(args, &days)?;
-    let mut forecasters: Vec<Box<dyn DayAhead>> = vec![
-        Box::new(Ours),
-        Box::new(SameSlotMean { weeks: 1 }),
-        Box::new(SameSlotMean { weeks: 4 }),
-    ];
+    let mut forecasters: Vec<Box<dyn DayAhead>> =
+        vec![Box::new(Ours), Box::new(SameSlotMean { weeks: 1 }), Box::new(SameSlotMean { weeks: 4 })];
     if !args.fast {
         forecasters.push(Box::new(Mstl));
     }
     let progress = ProgressBar::new(((last - first + 1) * (forecasters.len() + 1)) as u64);
-    progress.set_style(ProgressStyle::with_template(
-        "{msg:28} {wide_bar} {pos}/{len} days, {eta} left",
-    )?);
+    progress.set_style(ProgressStyle::with_template("{msg:28} {wide_bar} {pos}/{len} days, {eta} left")?);
     let mut day_ahead = Vec::new();
     for forecaster in &mut forecasters {
         progress.set_message(forecaster.name());
-        day_ahead.push(roll(
-            &days,
-            first,
-            last,
-            slot_seconds,
-            forecaster.as_mut(),
-            &progress,
-        )?);
+        day_ahead.push(roll(&days, first, last, slot_seconds, forecaster.as_mut(), &progress)?);
     }
     progress.set_message("hour ahead");
-    let hour_ahead = hour_ahead(
-        &history,
-        args,
-        slot_seconds,
-        (days[first].date, days[last].date),
-        &progress,
-    )?;
+    let hour_ahead =
+        hour_ahead(&history, args, slot_seconds, (days[first].date, days[last].date), &progress)?;
     progress.finish_and_clear();
     let report = Report {
         history: args.history.display().to_string(),
@@ -138,14 +121,10 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
 }
 
 fn span(args: &Args, days: &[DayCounts]) -> anyhow::Result<(usize, usize)> {
-    let (Some(oldest), Some(newest)) = (days.first(), days.last()) else {
-        bail!("history has no days")
-    };
+    let (Some(oldest), Some(newest)) = (days.first(), days.last()) else { bail!("history has no days") };
     let find = |date: Date, option: &str| {
         let right = format!("the history has {} to {}", oldest.date, newest.date);
-        days.iter()
-            .position(|day| day.date == date)
-            .with_context(|| format!("{option} {date}: {right}"))
+        days.iter().position(|day| day.date == date).with_context(|| format!("{option} {date}: {right}"))
     };
     let first = find(args.from, "--from")?;
     if first < LEAST_PAST_DAYS {
@@ -159,10 +138,9 @@ fn span(args: &Args, days: &[DayCounts]) -> anyhow::Result<(usize, usize)> {
     }
     let last = match args.until {
         Some(until) => find(until, "--until")?,
-        None => days
-            .iter()
-            .rposition(|day| day.covered.iter().any(|covered| *covered > 0.0))
-            .unwrap_or(first),
+        None => {
+            days.iter().rposition(|day| day.covered.iter().any(|covered| *covered > 0.0)).unwrap_or(first)
+        }
     };
     if last < first {
         bail!("--until {} is before --from {}", days[last].date, args.from);
@@ -170,10 +148,7 @@ fn span(args: &Args, days: &[DayCounts]) -> anyhow::Result<(usize, usize)> {
     Ok((first, last))
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "times the fits, which is what the command reports"
-)]
+#[expect(clippy::disallowed_methods, reason = "times the fits, which is what the command reports")]
 fn roll(
     days: &[DayCounts],
     first: usize,
@@ -186,26 +161,18 @@ fn roll(
     let mut tally = Tally::default();
     let mut spent = Duration::ZERO;
     for (index, day) in days.iter().enumerate().take(last + 1).skip(first) {
-        let past = Past {
-            days: &values[..index],
-            weekday: day.weekday(),
-        };
+        let past = Past { days: &values[..index], weekday: day.weekday() };
         let start = Instant::now();
         let path = forecaster.path(&past);
         spent += start.elapsed();
-        let path = path
-            .with_context(|| format!("{} gives no forecast for {}", forecaster.name(), day.date))?;
+        let path =
+            path.with_context(|| format!("{} gives no forecast for {}", forecaster.name(), day.date))?;
         tally.add(day, slot_seconds, &values[..index], &path);
         progress.inc(1);
     }
-    let score = tally
-        .score(forecaster.name())
-        .context("no order came in the days to score")?;
+    let score = tally.score(forecaster.name()).context("no order came in the days to score")?;
     let milliseconds_per_fit = spent.as_secs_f64() * 1e3 / score.days as f64;
-    Ok(Line {
-        score,
-        milliseconds_per_fit,
-    })
+    Ok(Line { score, milliseconds_per_fit })
 }
 
 /// Forecasts of the next hour at the end of every interval, at most one every half hour.
@@ -239,17 +206,9 @@ fn hour_ahead(
         }
     }
     if orders <= 0.0 {
-        bail!(
-            "no hour between {} and {} is wholly known and has orders",
-            span.0,
-            span.1
-        );
+        bail!("no hour between {} and {} is wholly known and has orders", span.0, span.1);
     }
-    Ok(HourAhead {
-        forecasts,
-        wape_without_ratio: without / orders,
-        wape_with_ratio: with / orders,
-    })
+    Ok(HourAhead { forecasts, wape_without_ratio: without / orders, wape_with_ratio: with / orders })
 }
 
 /// Orders in `[from, to)` by the intervals that follow, where they cover it without a gap.

@@ -33,9 +33,7 @@ impl Outlook {
     /// Mean and deviation of the orders in `(now, now + x]`, straight between knots; beyond the
     /// last knot its last slope goes on. Zero for an empty curve.
     pub fn at(&self, x_seconds: f64) -> (f64, f64) {
-        let upper = self
-            .knots
-            .partition_point(|knot| knot.x_seconds < x_seconds);
+        let upper = self.knots.partition_point(|knot| knot.x_seconds < x_seconds);
         let pair = match (upper, self.knots.len()) {
             (_, 0) => return (0.0, 0.0),
             (_, 1) | (0, _) => return (self.knots[0].mean, self.knots[0].deviation),
@@ -43,16 +41,9 @@ impl Outlook {
             (upper, _) => [self.knots[upper - 1], self.knots[upper]],
         };
         let width = pair[1].x_seconds - pair[0].x_seconds;
-        let share = if width > 0.0 {
-            (x_seconds - pair[0].x_seconds) / width
-        } else {
-            1.0
-        };
+        let share = if width > 0.0 { (x_seconds - pair[0].x_seconds) / width } else { 1.0 };
         let line = |from: f64, to: f64| (from + (to - from) * share).max(0.0);
-        (
-            line(pair[0].mean, pair[1].mean),
-            line(pair[0].deviation, pair[1].deviation),
-        )
+        (line(pair[0].mean, pair[1].mean), line(pair[0].deviation, pair[1].deviation))
     }
 }
 
@@ -77,9 +68,7 @@ pub enum Distrust {
         needed_days: f64,
     },
     /// The last arrivals known are too long ago to start from.
-    #[error(
-        "forecast knows no arrivals of the last {hours:.1} hours, at most {limit_hours} may be missing"
-    )]
+    #[error("forecast knows no arrivals of the last {hours:.1} hours, at most {limit_hours} may be missing")]
     StaleHistory {
         /// Hours since the last known interval.
         hours: f64,
@@ -101,9 +90,7 @@ pub enum Distrust {
         high: f64,
     },
     /// What comes now is out of all proportion to what was expected.
-    #[error(
-        "arrivals of the last half hour are {ratio:.2} times the forecast, more than {limit} either way"
-    )]
+    #[error("arrivals of the last half hour are {ratio:.2} times the forecast, more than {limit} either way")]
     Surprise {
         /// Seen over expected.
         ratio: f64,
@@ -152,39 +139,20 @@ mod tests {
     use super::*;
 
     fn knot(x_seconds: f64, mean: f64, deviation: f64) -> Knot {
-        Knot {
-            x_seconds,
-            mean,
-            deviation,
-        }
+        Knot { x_seconds, mean, deviation }
     }
 
     #[test]
     fn curve_is_straight_between_knots_and_beyond() {
         let outlook = Outlook {
             model: "test".to_owned(),
-            knots: vec![
-                knot(0.0, 0.0, 0.0),
-                knot(10.0, 20.0, 2.0),
-                knot(20.0, 30.0, 3.0),
-            ],
+            knots: vec![knot(0.0, 0.0, 0.0), knot(10.0, 20.0, 2.0), knot(20.0, 30.0, 3.0)],
         };
-        for (x, mean, deviation) in [
-            (0.0, 0.0, 0.0),
-            (5.0, 10.0, 1.0),
-            (10.0, 20.0, 2.0),
-            (15.0, 25.0, 2.5),
-            (30.0, 40.0, 4.0),
-        ] {
+        for (x, mean, deviation) in
+            [(0.0, 0.0, 0.0), (5.0, 10.0, 1.0), (10.0, 20.0, 2.0), (15.0, 25.0, 2.5), (30.0, 40.0, 4.0)]
+        {
             assert_eq!(outlook.at(x), (mean, deviation), "x {x}");
         }
-        assert_eq!(
-            Outlook {
-                model: String::new(),
-                knots: Vec::new()
-            }
-            .at(3.0),
-            (0.0, 0.0)
-        );
+        assert_eq!(Outlook { model: String::new(), knots: Vec::new() }.at(3.0), (0.0, 0.0));
     }
 }

@@ -17,8 +17,8 @@ pub struct SameSlotMean {
 
 impl SameSlotMean {
     fn point(self, days: &[Vec<f64>], slot: usize) -> Option<f64> {
-        let known = (1..=self.weeks)
-            .filter_map(|week| days.get(days.len().checked_sub(week * WEEK)?)?.get(slot));
+        let known =
+            (1..=self.weeks).filter_map(|week| days.get(days.len().checked_sub(week * WEEK)?)?.get(slot));
         let (sum, count) = known
             .filter(|value| !value.is_nan())
             .fold((0.0, 0.0), |(sum, count), value| (sum + value, count + 1.0));
@@ -36,29 +36,20 @@ impl DayAhead for SameSlotMean {
 
     fn path(&mut self, past: &Past<'_>) -> Option<Path> {
         let slots = past.days.first()?.len();
-        let point: Vec<f64> = (0..slots)
-            .map(|slot| self.point(past.days, slot))
-            .collect::<Option<_>>()?;
+        let point: Vec<f64> = (0..slots).map(|slot| self.point(past.days, slot)).collect::<Option<_>>()?;
         let oldest = past.days.len().saturating_sub(ERROR_DAYS).max(WEEK);
-        let error = |day: usize, slot: usize| {
-            Some(past.days[day][slot] - self.point(&past.days[..day], slot)?)
-        };
+        let error =
+            |day: usize, slot: usize| Some(past.days[day][slot] - self.point(&past.days[..day], slot)?);
         let errors: Vec<Vec<f64>> = (0..slots)
             .map(|slot| {
-                (oldest..past.days.len())
-                    .filter_map(|day| error(day, slot))
-                    .filter(|e| !e.is_nan())
-                    .collect()
+                (oldest..past.days.len()).filter_map(|day| error(day, slot)).filter(|e| !e.is_nan()).collect()
             })
             .collect();
         let mut quantiles: [Vec<f64>; SCORED_LEVELS.len()] =
             std::array::from_fn(|_| Vec::with_capacity(slots));
         for slot in 0..slots {
             let around = [(slot + slots - 1) % slots, slot, (slot + 1) % slots];
-            let mut pooled: Vec<f64> = around
-                .iter()
-                .flat_map(|slot| errors[*slot].iter().copied())
-                .collect();
+            let mut pooled: Vec<f64> = around.iter().flat_map(|slot| errors[*slot].iter().copied()).collect();
             pooled.sort_by(f64::total_cmp);
             for (path, level) in quantiles.iter_mut().zip(SCORED_LEVELS) {
                 path.push((point[slot] + empirical_quantile(&pooled, level)).max(0.0));

@@ -49,10 +49,7 @@ impl Candidates {
             recent: VecDeque::with_capacity(MEAN_WEEKS * WEEK + 1),
             profiles: PROFILE_WEEKS.map(|weeks| Profile::new(slots, weeks)),
             reference: Level::new(REFERENCE_DAYS),
-            levels: PROFILE_WEEKS
-                .iter()
-                .flat_map(|_| LEVEL_DAYS.map(Level::new))
-                .collect(),
+            levels: PROFILE_WEEKS.iter().flat_map(|_| LEVEL_DAYS.map(Level::new)).collect(),
             losses: [0.0; COUNT],
             start_days: 0.0,
             shares: std::array::from_fn(|_| vec![0.0; slots]),
@@ -67,9 +64,7 @@ impl Candidates {
         mean.fill(0.0);
         for (weight, prediction) in weights.iter().zip(&self.predictions) {
             if *weight > 0.0 {
-                mean.iter_mut()
-                    .zip(prediction)
-                    .for_each(|(sum, value)| *sum += weight * value);
+                mean.iter_mut().zip(prediction).for_each(|(sum, value)| *sum += weight * value);
             }
         }
     }
@@ -77,13 +72,7 @@ impl Candidates {
     /// Weights of the candidates, in the order of [`Self::names`]; they sum to one.
     pub(super) fn weights(&self) -> [f64; COUNT] {
         let best = self.losses.iter().copied().fold(f64::INFINITY, f64::min);
-        let raw = self.losses.map(|loss| {
-            if loss > 0.0 {
-                (best / loss).powi(SHARPNESS)
-            } else {
-                1.0
-            }
-        });
+        let raw = self.losses.map(|loss| if loss > 0.0 { (best / loss).powi(SHARPNESS) } else { 1.0 });
         let sum: f64 = raw.iter().sum();
         raw.map(|weight| weight / sum)
     }
@@ -105,16 +94,8 @@ impl Candidates {
     pub(super) fn level_gain(&self) -> f64 {
         let weights = self.weights();
         let followed: f64 = weights[NAMED..].iter().sum();
-        let gains = self
-            .levels
-            .iter()
-            .zip(&weights[NAMED..])
-            .map(|(level, weight)| level.gain() * weight);
-        if followed > 0.0 {
-            gains.sum::<f64>() / followed
-        } else {
-            0.0
-        }
+        let gains = self.levels.iter().zip(&weights[NAMED..]).map(|(level, weight)| level.gain() * weight);
+        if followed > 0.0 { gains.sum::<f64>() / followed } else { 0.0 }
     }
 
     /// Scores the candidates on a day (`NaN`: missing), then learns it. The call before must have
@@ -149,10 +130,7 @@ impl Candidates {
     fn score(&mut self, values: &[f64]) {
         let keep = 0.5_f64.powf(1.0 / SCORE_HALF_LIFE_DAYS);
         for (loss, prediction) in self.losses.iter_mut().zip(&self.predictions) {
-            let known = prediction
-                .iter()
-                .zip(values)
-                .filter(|(_, value)| !value.is_nan());
+            let known = prediction.iter().zip(values).filter(|(_, value)| !value.is_nan());
             *loss = *loss * keep + known.map(|(mean, value)| (value - mean).abs()).sum::<f64>();
         }
     }
@@ -176,21 +154,14 @@ impl Candidates {
         let mut trust = 1.0;
         for (index, shares) in self.shares.iter().enumerate() {
             let all: f64 = shares.iter().sum();
-            let expected: f64 = shares
-                .iter()
-                .zip(values)
-                .filter(|(_, value)| !value.is_nan())
-                .map(|(share, _)| share)
-                .sum();
+            let expected: f64 =
+                shares.iter().zip(values).filter(|(_, value)| !value.is_nan()).map(|(share, _)| share).sum();
             let share = if all > 0.0 { expected / all } else { 0.0 };
-            for level in &mut self.levels[index * LEVEL_DAYS.len()..(index + 1) * LEVEL_DAYS.len()]
-            {
+            for level in &mut self.levels[index * LEVEL_DAYS.len()..(index + 1) * LEVEL_DAYS.len()] {
                 level.learn(seen, expected * level.value(), share);
             }
             if index == 0 {
-                trust = self
-                    .reference
-                    .learn(seen, expected * self.reference.value(), share);
+                trust = self.reference.learn(seen, expected * self.reference.value(), share);
             }
         }
         for profile in &mut self.profiles {
@@ -203,9 +174,7 @@ impl Candidates {
         let before = self.reference.value();
         let level = before + (day_total - before) / self.start_days;
         if before > 0.0 && level > 0.0 {
-            self.profiles
-                .iter_mut()
-                .for_each(|profile| profile.rescale(before / level));
+            self.profiles.iter_mut().for_each(|profile| profile.rescale(before / level));
         }
         self.reference.set(level);
         self.levels.iter_mut().for_each(|one| one.set(level));
@@ -221,55 +190,27 @@ impl Candidates {
         for (index, prediction) in scaled.iter_mut().enumerate() {
             let level = self.levels[index].value();
             let shares = &self.shares[index / LEVEL_DAYS.len()];
-            prediction
-                .iter_mut()
-                .zip(shares)
-                .for_each(|(mean, share)| *mean = level * share);
+            prediction.iter_mut().zip(shares).for_each(|(mean, share)| *mean = level * share);
         }
         let stand_in = &scaled[COUNT - NAMED - 1];
-        last_days(
-            &self.recent,
-            back,
-            stand_in,
-            &mut last_week[0],
-            &mut four_weeks[0],
-        );
+        last_days(&self.recent, back, stand_in, &mut last_week[0], &mut four_weeks[0]);
     }
 }
 
 /// Last week's same day and the mean of the last four, with `stand_in` where they are missing.
-fn last_days(
-    recent: &VecDeque<Vec<f64>>,
-    back: usize,
-    stand_in: &[f64],
-    last: &mut [f64],
-    mean: &mut [f64],
-) {
+fn last_days(recent: &VecDeque<Vec<f64>>, back: usize, stand_in: &[f64], last: &mut [f64], mean: &mut [f64]) {
     let days: [Option<&[f64]>; MEAN_WEEKS] = std::array::from_fn(|week| {
         let day = recent.len().checked_sub(back + week * WEEK)?;
         recent.get(day).map(Vec::as_slice)
     });
     for slot in 0..mean.len() {
         let (mut sum, mut weeks, mut newest) = (0.0, 0.0, f64::NAN);
-        for value in days
-            .iter()
-            .flatten()
-            .map(|day| day[slot])
-            .filter(|value| !value.is_nan())
-        {
+        for value in days.iter().flatten().map(|day| day[slot]).filter(|value| !value.is_nan()) {
             sum += value;
             weeks += 1.0;
             newest = if newest.is_nan() { value } else { newest };
         }
-        last[slot] = if newest.is_nan() {
-            stand_in[slot]
-        } else {
-            newest
-        };
-        mean[slot] = if weeks > 0.0 {
-            sum / weeks
-        } else {
-            stand_in[slot]
-        };
+        last[slot] = if newest.is_nan() { stand_in[slot] } else { newest };
+        mean[slot] = if weeks > 0.0 { sum / weeks } else { stand_in[slot] };
     }
 }

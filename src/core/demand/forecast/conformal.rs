@@ -9,13 +9,8 @@ use super::distribution::{count_quantile, normal_quantile};
 /// Levels kept right; what lies between is interpolated in the score.
 pub(super) const LEVELS: [f64; 5] = [0.05, 0.25, 0.5, 0.9, 0.99];
 /// Standard normal scores of [`LEVELS`].
-const PLAIN: [f64; LEVELS.len()] = [
-    -1.644_853_626_951_472,
-    -0.674_489_750_196_082,
-    0.0,
-    1.281_551_565_544_600,
-    2.326_347_874_040_841,
-];
+const PLAIN: [f64; LEVELS.len()] =
+    [-1.644_853_626_951_472, -0.674_489_750_196_082, 0.0, 1.281_551_565_544_600, 2.326_347_874_040_841];
 /// Step after a day of each level, in probability: the outer ones miss seldom and need longer ones.
 const STEPS: [f64; LEVELS.len()] = [0.1, 0.05, 0.05, 0.1, 0.05];
 /// Scores stay within this: a quantile is not chased without end.
@@ -46,19 +41,14 @@ impl Conformal {
         if plain >= PLAIN[last] {
             return self.scores[last] + plain - PLAIN[last];
         }
-        let upper = PLAIN
-            .iter()
-            .position(|score| plain < *score)
-            .unwrap_or(last)
-            .max(1);
+        let upper = PLAIN.iter().position(|score| plain < *score).unwrap_or(last).max(1);
         let share = (plain - PLAIN[upper - 1]) / (PLAIN[upper] - PLAIN[upper - 1]);
         self.scores[upper - 1] + share * (self.scores[upper] - self.scores[upper - 1])
     }
 
     /// How much wider than the model's own the upper half of the distribution is.
     pub(super) fn spread(&self) -> f64 {
-        ((self.scores[3] - self.scores[2]) / (PLAIN[3] - PLAIN[2]))
-            .clamp(SPREAD_BOUNDS.0, SPREAD_BOUNDS.1)
+        ((self.scores[3] - self.scores[2]) / (PLAIN[3] - PLAIN[2])).clamp(SPREAD_BOUNDS.0, SPREAD_BOUNDS.1)
     }
 
     /// Learns a day: values (`NaN`: missing) against the means and variances expected. Quiet slots
@@ -71,11 +61,7 @@ impl Conformal {
             if value.is_nan() || mean[slot] <= 0.0 {
                 continue;
             }
-            let weight = if quiet > 0.0 {
-                (mean[slot] / quiet).min(1.0)
-            } else {
-                1.0
-            };
+            let weight = if quiet > 0.0 { (mean[slot] / quiet).min(1.0) } else { 1.0 };
             weights += weight;
             for (below, score) in below.iter_mut().zip(self.scores) {
                 if *value <= count_quantile(mean[slot], variance[slot], score) {
@@ -93,8 +79,7 @@ impl Conformal {
         for index in 0..LEVELS.len() {
             let plain = PLAIN[index];
             let density = (-0.5 * plain * plain).exp() / (2.0 * std::f64::consts::PI).sqrt();
-            let moved =
-                self.scores[index] + STEPS[index] / density * (LEVELS[index] - below[index]);
+            let moved = self.scores[index] + STEPS[index] / density * (LEVELS[index] - below[index]);
             self.scores[index] = moved.clamp(-BOUND, BOUND);
         }
         for index in 1..LEVELS.len() {

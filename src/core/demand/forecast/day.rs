@@ -24,11 +24,7 @@ pub struct DayForecast {
 impl DayForecast {
     /// The quantile of one slot at `level` in `0..1`, in orders; ascending in `level`.
     pub fn quantile(&self, slot: usize, level: f64) -> f64 {
-        count_quantile(
-            self.mean[slot],
-            self.variance[slot],
-            self.conformal.score(level),
-        )
+        count_quantile(self.mean[slot], self.variance[slot], self.conformal.score(level))
     }
 
     /// The quantiles of every slot at `level`.
@@ -127,10 +123,7 @@ impl DayModel {
 
     /// The heaviest candidate and its weight, in words.
     pub(super) fn summary(&self) -> String {
-        let heaviest = self
-            .weights()
-            .into_iter()
-            .max_by(|one, other| one.1.total_cmp(&other.1));
+        let heaviest = self.weights().into_iter().max_by(|one, other| one.1.total_cmp(&other.1));
         heaviest.map_or_else(String::new, |(name, weight)| {
             format!("stack led by {name} ({:.0} %)", weight * 100.0)
         })
@@ -138,9 +131,6 @@ impl DayModel {
 
     /// Names and weights of the candidates in use.
     pub fn weights(&self) -> Vec<(String, f64)> {
-        Candidates::names()
-            .into_iter()
-            .zip(self.candidates.weights())
-            .collect()
+        Candidates::names().into_iter().zip(self.candidates.weights()).collect()
     }
 }

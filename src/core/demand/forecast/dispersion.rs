@@ -29,13 +29,7 @@ pub(super) struct Dispersion {
 
 impl Dispersion {
     pub(super) fn new(slots: usize) -> Self {
-        Self {
-            errors: vec![0.0; slots],
-            sizes: vec![0.0; slots],
-            days: 0.0,
-            together: 0.0,
-            apart: 0.0,
-        }
+        Self { errors: vec![0.0; slots], sizes: vec![0.0; slots], days: 0.0, together: 0.0, apart: 0.0 }
     }
 
     /// Variances of slots with these means, into `variance`.
@@ -46,10 +40,7 @@ impl Dispersion {
         let pooled = if sizes > 0.0 { errors / sizes } else { 0.0 };
         if pooled <= 0.0 {
             let start = START_RELATIVE * START_RELATIVE;
-            variance
-                .iter_mut()
-                .zip(mean)
-                .for_each(|(one, mean)| *one = start * mean * mean);
+            variance.iter_mut().zip(mean).for_each(|(one, mean)| *one = start * mean * mean);
             return;
         }
         let days = self.days.min(1.0 / GAIN);
@@ -57,24 +48,15 @@ impl Dispersion {
             let (before, after) = ((slot + slots - 1) % slots, (slot + 1) % slots);
             let around = |values: &[f64]| 0.5 * values[before] + values[slot] + 0.5 * values[after];
             let weight = around(&self.sizes);
-            let own = if weight > 0.0 {
-                around(&self.errors) / weight
-            } else {
-                pooled
-            };
-            let scale =
-                DEVIATION_OVER_ABSOLUTE * (days * own + POOL_DAYS * pooled) / (days + POOL_DAYS);
+            let own = if weight > 0.0 { around(&self.errors) / weight } else { pooled };
+            let scale = DEVIATION_OVER_ABSOLUTE * (days * own + POOL_DAYS * pooled) / (days + POOL_DAYS);
             variance[slot] = scale * scale * mean[slot] * mean[slot].max(0.0).sqrt();
         }
     }
 
     /// Share of a slot's variance that it has in common with the other slots of its day.
     pub(super) fn correlation(&self) -> f64 {
-        if self.apart > 0.0 {
-            (self.together / self.apart).clamp(0.0, 0.9)
-        } else {
-            0.3
-        }
+        if self.apart > 0.0 { (self.together / self.apart).clamp(0.0, 0.9) } else { 0.3 }
     }
 
     /// Learns a day's values (`NaN`: missing) against what was expected of it.

@@ -31,16 +31,10 @@ pub fn normal_quantile(probability: f64) -> f64 {
         4.374_664_141_464_968,
         2.938_163_982_698_783,
     ];
-    const D: [f64; 4] = [
-        7.784_695_709_041_462e-3,
-        3.224_671_290_700_398e-1,
-        2.445_134_137_142_996,
-        3.754_408_661_907_416,
-    ];
+    const D: [f64; 4] =
+        [7.784_695_709_041_462e-3, 3.224_671_290_700_398e-1, 2.445_134_137_142_996, 3.754_408_661_907_416];
     let polynomial = |coefficients: &[f64], x: f64| {
-        coefficients
-            .iter()
-            .fold(0.0, |sum, coefficient| sum * x + coefficient)
+        coefficients.iter().fold(0.0, |sum, coefficient| sum * x + coefficient)
     };
     let p = probability.clamp(1e-12, 1.0 - 1e-12);
     let tail = |p: f64| {
@@ -86,11 +80,7 @@ mod tests {
             (0.01, -2.326_347_874_0),
             (0.001, -3.090_232_306_2),
         ] {
-            assert!(
-                (normal_quantile(p) - z).abs() < 1e-7,
-                "p {p}: {}",
-                normal_quantile(p)
-            );
+            assert!((normal_quantile(p) - z).abs() < 1e-7, "p {p}: {}", normal_quantile(p));
         }
     }
 
@@ -118,10 +108,7 @@ mod tests {
                     let exact = exact_quantile(mean, variance, p);
                     let ours = count_quantile(mean, variance, normal_quantile(p));
                     let off = (ours - exact).abs();
-                    assert!(
-                        off <= 1.0 + 0.02 * exact,
-                        "{mean} {dispersion} {p}: {ours} for {exact}"
-                    );
+                    assert!(off <= 1.0 + 0.02 * exact, "{mean} {dispersion} {p}: {ours} for {exact}");
                 }
             }
         }
@@ -130,15 +117,10 @@ mod tests {
     #[test]
     fn quantiles_are_ordered_and_finite() {
         for (mean, variance) in [(0.0, 0.0), (1e-9, 1.0), (5.0, 0.0), (1e9, 1e19), (0.2, 3.0)] {
-            let path: Vec<f64> = [-3.0, -1.0, 0.0, 1.0, 3.0]
-                .iter()
-                .map(|z| count_quantile(mean, variance, *z))
-                .collect();
+            let path: Vec<f64> =
+                [-3.0, -1.0, 0.0, 1.0, 3.0].iter().map(|z| count_quantile(mean, variance, *z)).collect();
             assert!(path.windows(2).all(|pair| pair[0] <= pair[1]), "{path:?}");
-            assert!(
-                path.iter().all(|value| value.is_finite() && *value >= 0.0),
-                "{path:?}"
-            );
+            assert!(path.iter().all(|value| value.is_finite() && *value >= 0.0), "{path:?}");
         }
     }
 }

@@ -21,10 +21,7 @@ const LONGEST_INTERVAL_SECONDS: f64 = 8.0 * DAY_SECONDS;
 /// A slot length that divides a day, nearest to the wish, between 5 minutes and an hour.
 pub fn slot_seconds_for(wish_seconds: f64) -> f64 {
     const LENGTHS: [f64; 6] = [300.0, 600.0, 900.0, 1200.0, 1800.0, 3600.0];
-    LENGTHS
-        .into_iter()
-        .find(|length| wish_seconds <= *length)
-        .unwrap_or(3600.0)
+    LENGTHS.into_iter().find(|length| wish_seconds <= *length).unwrap_or(3600.0)
 }
 
 /// Where a moment lies: its day, its slot, and until when it stays in that slot.
@@ -47,11 +44,7 @@ pub(super) struct DayClock {
 
 impl DayClock {
     pub(super) fn new(zone: TimeZone, slot_seconds: f64) -> Self {
-        Self {
-            zone,
-            slot_seconds,
-            day: None,
-        }
+        Self { zone, slot_seconds, day: None }
     }
 
     pub(super) fn zone(&self) -> TimeZone {
@@ -70,12 +63,7 @@ impl DayClock {
             let slot = ((since / self.slot_seconds) as usize).min(self.slots() - 1);
             let end = (slot + 1) as f64 * self.slot_seconds;
             let passed = (since - slot as f64 * self.slot_seconds) / self.slot_seconds;
-            return Place {
-                date,
-                slot,
-                passed,
-                until: later(start, end),
-            };
+            return Place { date, slot, passed, until: later(start, end) };
         }
         let time = self.zone.to_datetime(at).time();
         let since = f64::from(time.hour()) * 3600.0
@@ -89,28 +77,16 @@ impl DayClock {
         if let Some(change) = self.zone.following(at).next() {
             until = until.min(change.timestamp());
         }
-        Place {
-            date,
-            slot,
-            passed,
-            until,
-        }
+        Place { date, slot, passed, until }
     }
 
     fn day_of(&mut self, at: Timestamp) -> (Date, Timestamp, Timestamp, bool) {
-        if let Some(day) = self
-            .day
-            .filter(|(_, start, end, _)| *start <= at && at < *end)
-        {
+        if let Some(day) = self.day.filter(|(_, start, end, _)| *start <= at && at < *end) {
             return day;
         }
         let date = self.zone.to_datetime(at).date();
         let start = self.start_of(date).unwrap_or(Timestamp::MIN).min(at);
-        let end = date
-            .tomorrow()
-            .ok()
-            .and_then(|date| self.start_of(date))
-            .unwrap_or(Timestamp::MAX);
+        let end = date.tomorrow().ok().and_then(|date| self.start_of(date)).unwrap_or(Timestamp::MAX);
         let same_offset = self.zone.to_offset(start) == self.zone.to_offset(end);
         let plain = same_offset && (seconds_between(start, end) - DAY_SECONDS).abs() < 0.5;
         let day = (date, start, end, plain);
@@ -136,21 +112,13 @@ pub struct DayCounts {
 
 impl DayCounts {
     pub(super) fn new(date: Date, slots: usize) -> Self {
-        Self {
-            date,
-            counts: vec![0.0; slots],
-            covered: vec![0.0; slots],
-        }
+        Self { date, counts: vec![0.0; slots], covered: vec![0.0; slots] }
     }
 
     /// Orders a slot, as if every slot had been covered once; `NaN` where missing.
     pub fn values(&self, slot_seconds: f64) -> Vec<f64> {
         let value = |(count, covered): (&f64, &f64)| {
-            if *covered < LEAST_COVERED * slot_seconds {
-                f64::NAN
-            } else {
-                count * slot_seconds / covered
-            }
+            if *covered < LEAST_COVERED * slot_seconds { f64::NAN } else { count * slot_seconds / covered }
         };
         self.counts.iter().zip(&self.covered).map(value).collect()
     }
@@ -168,11 +136,7 @@ pub(super) fn weekday(date: Date) -> usize {
 
 /// Whole days from `from` to `to`; negative where `to` is earlier.
 pub(super) fn days_between(from: Date, to: Date) -> i32 {
-    from.duration_until(to)
-        .as_hours()
-        .div_euclid(24)
-        .try_into()
-        .unwrap_or(i32::MAX)
+    from.duration_until(to).as_hours().div_euclid(24).try_into().unwrap_or(i32::MAX)
 }
 
 /// Cuts intervals into local days, in order, with empty days between where history has gaps.
@@ -182,10 +146,7 @@ pub fn days_of(intervals: &[Interval], zone: &TimeZone, slot_seconds: f64) -> Ve
     let mut days: Vec<DayCounts> = Vec::new();
     for interval in intervals {
         for_each_piece(&mut clock, interval, |place, seconds, count| {
-            if days
-                .last()
-                .is_some_and(|last| days_between(last.date, place.date) > LONGEST_GAP_DAYS)
-            {
+            if days.last().is_some_and(|last| days_between(last.date, place.date) > LONGEST_GAP_DAYS) {
                 days.clear();
             }
             while let Some(last) = days.last().filter(|last| last.date < place.date) {
@@ -243,7 +204,6 @@ pub(super) fn seconds_between(from: Timestamp, to: Timestamp) -> f64 {
 
 /// The moment so many seconds later, at the end of time at the latest.
 pub(super) fn later(at: Timestamp, seconds: f64) -> Timestamp {
-    let span =
-        jiff::SignedDuration::try_from_secs_f64(seconds).unwrap_or(jiff::SignedDuration::MAX);
+    let span = jiff::SignedDuration::try_from_secs_f64(seconds).unwrap_or(jiff::SignedDuration::MAX);
     at.checked_add(span).unwrap_or(Timestamp::MAX)
 }

@@ -55,11 +55,8 @@ impl Worth {
             return;
         }
         let [p, q] = self.answers;
-        self.slopes = [
-            (p * d - q * self.product) / determinant,
-            (q * a - p * self.product) / determinant,
-        ]
-        .map(|slope| slope.clamp(0.0, 1.0));
+        self.slopes = [(p * d - q * self.product) / determinant, (q * a - p * self.product) / determinant]
+            .map(|slope| slope.clamp(0.0, 1.0));
     }
 }
 
@@ -136,11 +133,7 @@ impl Intraday {
         let at = |index: usize| {
             let worth = &self.worths[index];
             let shift = worth.slopes[0] * signals[0] + worth.slopes[1] * signals[1];
-            let left = if worth.before > 0.0 {
-                (worth.after / worth.before).clamp(0.1, 1.0)
-            } else {
-                1.0
-            };
+            let left = if worth.before > 0.0 { (worth.after / worth.before).clamp(0.1, 1.0) } else { 1.0 };
             (shift, left)
         };
         let place = |index: usize| DISTANCES[index] + 0.5 * self.slot_seconds;
@@ -158,10 +151,7 @@ impl Intraday {
             }
         };
         let factor = 1.0 + low.0 + (high.0 - low.0) * share;
-        (
-            factor.clamp(1.0 / CAP, CAP),
-            low.1 + (high.1 - low.1) * share,
-        )
+        (factor.clamp(1.0 / CAP, CAP), low.1 + (high.1 - low.1) * share)
     }
 
     /// How many times the expected orders came over the last half hour, and how many standard
@@ -169,12 +159,8 @@ impl Intraday {
     pub(super) fn surprise(&self) -> Option<(f64, f64)> {
         let (seen, expected) = (self.seen[0], self.expected[0]);
         let deviation = (self.doubt_orders.max(1.0) * expected.max(1.0)).sqrt();
-        (seen + expected > 0.0).then(|| {
-            (
-                seen / expected.max(f64::MIN_POSITIVE),
-                (seen - expected) / deviation,
-            )
-        })
+        (seen + expected > 0.0)
+            .then(|| (seen / expected.max(f64::MIN_POSITIVE), (seen - expected) / deviation))
     }
 
     /// Both ratios less one, shrunk and capped.
@@ -182,11 +168,7 @@ impl Intraday {
         std::array::from_fn(|index| {
             let doubt = self.doubt_orders.max(0.0);
             let expected = self.expected[index] + doubt;
-            let ratio = if expected > 0.0 {
-                (self.seen[index] + doubt) / expected
-            } else {
-                1.0
-            };
+            let ratio = if expected > 0.0 { (self.seen[index] + doubt) / expected } else { 1.0 };
             ratio.clamp(1.0 / CAP, CAP) - 1.0
         })
     }

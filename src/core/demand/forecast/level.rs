@@ -62,11 +62,7 @@ impl Level {
         let step = (seen / expected).max(LEAST_RATIO).ln();
         let bound = CLIP_STEPS * self.usual_step;
         let again = step.signum() == self.last_step.signum();
-        let agreed = if again {
-            step.abs().min(self.last_step.abs())
-        } else {
-            0.0
-        };
+        let agreed = if again { step.abs().min(self.last_step.abs()) } else { 0.0 };
         let shifted = agreed > bound;
         let bound = bound.max(agreed);
         let gain = self.gain.max(1.0 / (self.days + 1.0)) * share.clamp(0.0, 1.0);
@@ -76,10 +72,6 @@ impl Level {
         self.usual_step =
             (self.usual_step + 0.05 * (size - self.usual_step)).clamp(STEP_BOUNDS.0, STEP_BOUNDS.1);
         self.last_step = step;
-        if step.abs() > bound {
-            0.3 * bound / step.abs()
-        } else {
-            1.0
-        }
+        if step.abs() > bound { 0.3 * bound / step.abs() } else { 1.0 }
     }
 }

@@ -15,8 +15,8 @@ use super::curve::SlotCurve;
 use super::day::{DayForecast, DayModel};
 use super::distribution::count_quantile;
 use super::grid::{
-    DayClock, DayCounts, LONGEST_GAP_DAYS, Place, days_between, for_each_piece, later,
-    seconds_between, usable, weekday,
+    DayClock, DayCounts, LONGEST_GAP_DAYS, Place, days_between, for_each_piece, later, seconds_between,
+    usable, weekday,
 };
 use super::intraday::Intraday;
 use super::walk::Walk;
@@ -130,17 +130,10 @@ impl ProfileForecast {
     ///
     /// # Errors
     /// [`Distrust`] where history is too short or the end lies too far ahead.
-    pub fn expected(
-        &mut self,
-        from: Timestamp,
-        to: Timestamp,
-        with_ratio: bool,
-    ) -> Result<f64, Distrust> {
+    pub fn expected(&mut self, from: Timestamp, to: Timestamp, with_ratio: bool) -> Result<f64, Distrust> {
         self.check_history()?;
         check_horizon(self.since_last(to))?;
-        Ok(self
-            .walk(with_ratio)
-            .map_or(0.0, |mut walk| walk.expected(from, to)))
+        Ok(self.walk(with_ratio).map_or(0.0, |mut walk| walk.expected(from, to)))
     }
 
     /// Slot by slot from `from` on, with quantiles at `levels` (each in `0..1`).
@@ -157,20 +150,14 @@ impl ProfileForecast {
         check_horizon(self.since_last(from) + horizon_seconds)?;
         let end = later(from, horizon_seconds);
         let mut slots = Vec::new();
-        let (conformal, event_conformal) =
-            (self.model.conformal().clone(), self.event_conformal.clone());
+        let (conformal, event_conformal) = (self.model.conformal().clone(), self.event_conformal.clone());
         let Some(mut walk) = self.walk(true) else {
             return Ok(slots);
         };
         walk.for_each(from, end, |piece| {
-            let conformal = if piece.in_event {
-                &event_conformal
-            } else {
-                &conformal
-            };
+            let conformal = if piece.in_event { &event_conformal } else { &conformal };
             let variance = piece.apart + piece.common * piece.common;
-            let quantile =
-                |level: &f64| count_quantile(piece.mean, variance, conformal.score(*level));
+            let quantile = |level: &f64| count_quantile(piece.mean, variance, conformal.score(*level));
             slots.push(SlotForecast {
                 from: piece.from,
                 to: piece.to,
@@ -198,16 +185,12 @@ impl ProfileForecast {
     }
 
     fn since_last(&self, moment: Timestamp) -> f64 {
-        self.last_end
-            .map_or(0.0, |end| seconds_between(end, moment))
+        self.last_end.map_or(0.0, |end| seconds_between(end, moment))
     }
 
     fn check_history(&self) -> Result<(), Distrust> {
         if self.days < NEEDED_DAYS || self.today.is_none() {
-            return Err(Distrust::ShortHistory {
-                days: self.days,
-                needed_days: NEEDED_DAYS,
-            });
+            return Err(Distrust::ShortHistory { days: self.days, needed_days: NEEDED_DAYS });
         }
         Ok(())
     }
@@ -220,34 +203,17 @@ impl ProfileForecast {
         self.check_history()?;
         let hours = self.since_last(now) / 3600.0;
         if hours > STALE_HOURS {
-            return Err(Distrust::StaleHistory {
-                hours,
-                limit_hours: STALE_HOURS,
-            });
+            return Err(Distrust::StaleHistory { hours, limit_hours: STALE_HOURS });
         }
-        let (below, slots) = self
-            .coverage
-            .iter()
-            .fold((0.0, 0.0), |sum, day| (sum.0 + day.0, sum.1 + day.1));
+        let (below, slots) = self.coverage.iter().fold((0.0, 0.0), |sum, day| (sum.0 + day.0, sum.1 + day.1));
         let (low, high) = COVERAGE_BOUNDS;
-        if self.coverage.len() == WATCHED_DAYS
-            && slots > 0.0
-            && !(low..=high).contains(&(below / slots))
-        {
-            return Err(Distrust::Coverage {
-                covered: below / slots,
-                days: WATCHED_DAYS as f64,
-                low,
-                high,
-            });
+        if self.coverage.len() == WATCHED_DAYS && slots > 0.0 && !(low..=high).contains(&(below / slots)) {
+            return Err(Distrust::Coverage { covered: below / slots, days: WATCHED_DAYS as f64, low, high });
         }
         if let Some((ratio, deviations)) = self.intraday.surprise() {
             let strange = !(1.0 / SURPRISE_RATIO..=SURPRISE_RATIO).contains(&ratio);
             if strange && deviations.abs() > SURPRISE_DEVIATIONS {
-                return Err(Distrust::Surprise {
-                    ratio,
-                    limit: SURPRISE_RATIO,
-                });
+                return Err(Distrust::Surprise { ratio, limit: SURPRISE_RATIO });
             }
         }
         Ok(())
@@ -262,18 +228,11 @@ impl ProfileForecast {
         }
         let share = seconds / self.slot_seconds;
         let expected = today.orders(place, share) * uplift.unwrap_or(1.0);
-        let variance = today
-            .ahead
-            .first()
-            .map_or(0.0, |day| day.variance[place.slot]);
+        let variance = today.ahead.first().map_or(0.0, |day| day.variance[place.slot]);
         let mean = today.ahead.first().map_or(0.0, |day| day.mean[place.slot]);
         let dispersion = if mean > 0.0 { variance / mean } else { 0.0 };
         self.intraday.observe(seconds, count, expected, dispersion);
-        let counts = if uplift.is_some() {
-            &mut today.in_event
-        } else {
-            &mut today.seen
-        };
+        let counts = if uplift.is_some() { &mut today.in_event } else { &mut today.seen };
         counts.counts[place.slot] += count;
         counts.covered[place.slot] += seconds;
         if let Some(uplift) = uplift {
@@ -284,16 +243,10 @@ impl ProfileForecast {
     /// Closes slots and days until the one of `place` is open.
     fn advance(&mut self, place: Place) {
         let slots = self.clock.slots();
-        let gap = self
-            .today
-            .as_ref()
-            .map_or(0, |today| days_between(today.seen.date, place.date));
+        let gap = self.today.as_ref().map_or(0, |today| days_between(today.seen.date, place.date));
         if gap > LONGEST_GAP_DAYS {
             let events = std::mem::take(&mut self.events);
-            *self = Self {
-                events,
-                ..Self::new(self.clock.zone(), self.slot_seconds)
-            };
+            *self = Self { events, ..Self::new(self.clock.zone(), self.slot_seconds) };
         }
         while let Some(today) = self.today.take() {
             if today.seen.date >= place.date {
@@ -336,23 +289,15 @@ impl ProfileForecast {
         self.days += known.min(1.0);
         let before = today.ahead[0].mean[slots - 1];
         self.model.learn(day, &values);
-        Today::new(
-            next,
-            slots,
-            before,
-            self.model.forecast(weekday(next), 0),
-            0,
-        )
+        Today::new(next, slots, before, self.model.forecast(weekday(next), 0), 0)
     }
 
     fn watch(&mut self, expected: &DayForecast, values: &[f64]) {
         if self.days < WATCHED_DAYS as f64 {
             return;
         }
-        let known = values
-            .iter()
-            .enumerate()
-            .filter(|(slot, value)| !value.is_nan() && expected.mean[*slot] > 0.0);
+        let known =
+            values.iter().enumerate().filter(|(slot, value)| !value.is_nan() && expected.mean[*slot] > 0.0);
         let (mut below, mut slots) = (0.0, 0.0);
         for ((slot, value), quantile) in
             known.map(|(slot, value)| ((slot, value), expected.quantile(slot, 0.9)))
@@ -373,18 +318,10 @@ impl ProfileForecast {
         let values = today.in_event.values(self.slot_seconds);
         let expected = &today.ahead[0];
         let scale = |slot: usize| today.uplift[slot];
-        let mean: Vec<f64> = expected
-            .mean
-            .iter()
-            .enumerate()
-            .map(|(slot, mean)| mean * scale(slot))
-            .collect();
-        let variance: Vec<f64> = expected
-            .variance
-            .iter()
-            .enumerate()
-            .map(|(slot, one)| one * scale(slot).powi(2))
-            .collect();
+        let mean: Vec<f64> =
+            expected.mean.iter().enumerate().map(|(slot, mean)| mean * scale(slot)).collect();
+        let variance: Vec<f64> =
+            expected.variance.iter().enumerate().map(|(slot, one)| one * scale(slot).powi(2)).collect();
         self.event_conformal.learn_day(&values, &mean, &variance);
     }
 }
@@ -397,13 +334,8 @@ impl ArrivalForecast for ProfileForecast {
         }
         if let Some(end) = self.last_end.filter(|end| interval.from < *end) {
             // what was told before is not told again
-            let kept =
-                seconds_between(end, interval.to) / seconds_between(interval.from, interval.to);
-            interval = Interval {
-                from: end,
-                count: interval.count * kept.max(0.0),
-                ..interval
-            };
+            let kept = seconds_between(end, interval.to) / seconds_between(interval.from, interval.to);
+            interval = Interval { from: end, count: interval.count * kept.max(0.0), ..interval };
             if kept <= 0.0 {
                 return;
             }
@@ -436,13 +368,8 @@ impl ArrivalForecast for ProfileForecast {
         }
         let spread = self.model.conformal().spread();
         let model = self.model.summary();
-        let knots = self
-            .walk(true)
-            .map(|mut walk| walk.knots(now, present, horizon_seconds, spread));
-        Ok(Outlook {
-            model,
-            knots: knots.unwrap_or_default(),
-        })
+        let knots = self.walk(true).map(|mut walk| walk.knots(now, present, horizon_seconds, spread));
+        Ok(Outlook { model, knots: knots.unwrap_or_default() })
     }
 
     fn boxed_clone(&self) -> Box<dyn ArrivalForecast> {
@@ -466,11 +393,7 @@ impl Today {
     fn orders(&self, place: Place, share: f64) -> f64 {
         let mean = &self.ahead[0].mean;
         let own = mean[place.slot];
-        let before = if place.slot > 0 {
-            mean[place.slot - 1]
-        } else {
-            self.before
-        };
+        let before = if place.slot > 0 { mean[place.slot - 1] } else { self.before };
         let after = mean.get(place.slot + 1).copied().unwrap_or(own);
         SlotCurve::new(before, own, after).orders(place.passed, (place.passed + share).min(1.0))
     }
@@ -495,10 +418,7 @@ pub(super) fn uplift_at(events: &[Event], at: Timestamp) -> Option<f64> {
 
 fn check_horizon(seconds: f64) -> Result<(), Distrust> {
     if seconds > LONGEST_HORIZON_SECONDS {
-        return Err(Distrust::Horizon {
-            seconds,
-            limit_seconds: LONGEST_HORIZON_SECONDS,
-        });
+        return Err(Distrust::Horizon { seconds, limit_seconds: LONGEST_HORIZON_SECONDS });
     }
     Ok(())
 }

@@ -57,10 +57,7 @@ impl Profile {
         self.gather(&totals, week_total);
         if self.weeks_seen[weekday] == 0.0 {
             let total = week_total / seen as f64;
-            shares
-                .iter_mut()
-                .zip(&self.parent)
-                .for_each(|(share, parent)| *share = parent * total);
+            shares.iter_mut().zip(&self.parent).for_each(|(share, parent)| *share = parent * total);
             return;
         }
         let own = &self.cells[weekday * self.slots..(weekday + 1) * self.slots];
@@ -72,11 +69,7 @@ impl Profile {
         for slot in 0..self.slots {
             let explained = self.noise[slot] * self.sampling[slot] * scale;
             let between = self.between[slot];
-            let keep = if between > 0.0 {
-                (1.0 - explained / between).max(LEAST_OWN)
-            } else {
-                1.0
-            };
+            let keep = if between > 0.0 { (1.0 - explained / between).max(LEAST_OWN) } else { 1.0 };
             let drawn = self.parent[slot] * totals[weekday];
             shares[slot] = drawn + keep * (own[slot] - drawn);
         }
@@ -95,14 +88,9 @@ impl Profile {
         self.between.fill(0.0);
         self.sampling.fill(0.0);
         for cells in self.cells.chunks_exact(self.slots) {
-            self.parent
-                .iter_mut()
-                .zip(cells)
-                .for_each(|(parent, cell)| *parent += cell);
+            self.parent.iter_mut().zip(cells).for_each(|(parent, cell)| *parent += cell);
         }
-        self.parent
-            .iter_mut()
-            .for_each(|parent| *parent /= week_total);
+        self.parent.iter_mut().for_each(|parent| *parent /= week_total);
         for (day, cells) in self.cells.chunks_exact(self.slots).enumerate() {
             if self.weeks_seen[day] == 0.0 {
                 continue;
@@ -124,11 +112,7 @@ impl Profile {
         }
         let first = self.weeks_seen[weekday] == 0.0;
         self.weeks_seen[weekday] += 1.0;
-        let gain = if first {
-            1.0
-        } else {
-            self.gain.max(1.0 / self.weeks_seen[weekday]) * trust
-        };
+        let gain = if first { 1.0 } else { self.gain.max(1.0 / self.weeks_seen[weekday]) * trust };
         if !first {
             self.noise_days += 1.0;
         }
@@ -158,10 +142,6 @@ impl Profile {
     }
 
     fn totals(&self) -> [f64; WEEK] {
-        std::array::from_fn(|day| {
-            self.cells[day * self.slots..(day + 1) * self.slots]
-                .iter()
-                .sum()
-        })
+        std::array::from_fn(|day| self.cells[day * self.slots..(day + 1) * self.slots].iter().sum())
     }
 }

@@ -59,10 +59,7 @@ impl DayAhead for Ours {
         let first = (past.weekday + WEEK - past.days.len() % WEEK) % WEEK;
         let mut model = DayModel::fit(past.days.first()?.len(), first, past.days);
         let forecast = model.forecast(past.weekday, 0);
-        Some(Path {
-            quantiles: SCORED_LEVELS.map(|level| forecast.quantiles(level)),
-            point: forecast.mean,
-        })
+        Some(Path { quantiles: SCORED_LEVELS.map(|level| forecast.quantiles(level)), point: forecast.mean })
     }
 }
 

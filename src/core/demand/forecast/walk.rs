@@ -43,21 +43,12 @@ pub(super) struct Walk<'a> {
 
 impl Walk<'_> {
     /// Hands out `[from, to)` piece by piece, in order.
-    pub(super) fn for_each(
-        &mut self,
-        from: Timestamp,
-        to: Timestamp,
-        mut visit: impl FnMut(Piece),
-    ) {
+    pub(super) fn for_each(&mut self, from: Timestamp, to: Timestamp, mut visit: impl FnMut(Piece)) {
         let mut at = from;
         while at < to {
             let place = self.clock.place(at);
-            let boundary = self
-                .events
-                .iter()
-                .flat_map(|event| [event.from, event.to])
-                .filter(|edge| *edge > at)
-                .min();
+            let boundary =
+                self.events.iter().flat_map(|event| [event.from, event.to]).filter(|edge| *edge > at).min();
             let until = place.until.min(to).min(boundary.unwrap_or(to));
             if until <= at {
                 return;
@@ -82,11 +73,7 @@ impl Walk<'_> {
         horizon_seconds: f64,
         spread: f64,
     ) -> Vec<Knot> {
-        let mut knots = vec![Knot {
-            x_seconds: 0.0,
-            mean: 0.0,
-            deviation: 0.0,
-        }];
+        let mut knots = vec![Knot { x_seconds: 0.0, mean: 0.0, deviation: 0.0 }];
         let trust = 1.0 / (1.0 + present.relative_uncertainty * present.relative_uncertainty);
         let (mut mean, mut apart, mut common, mut present_common) = (0.0, 0.0, 0.0, 0.0);
         let mut from = now;
@@ -98,37 +85,21 @@ impl Walk<'_> {
                 let lean = trust * 0.5_f64.powf(middle / PRESENT_HALF_LIFE_SECONDS);
                 let leaned = lean * present.orders_per_second.max(0.0) * seconds;
                 let orders = leaned + (1.0 - lean) * piece.mean;
-                let dispersion = if piece.mean > 0.0 {
-                    piece.apart / piece.mean
-                } else {
-                    1.0
-                };
+                let dispersion = if piece.mean > 0.0 { piece.apart / piece.mean } else { 1.0 };
                 mean += orders;
                 apart += dispersion * orders;
                 common += (1.0 - lean) * piece.common;
                 present_common += leaned * present.relative_uncertainty;
             });
-            let deviation =
-                spread * (apart + common * common + present_common * present_common).sqrt();
-            knots.push(Knot {
-                x_seconds,
-                mean,
-                deviation,
-            });
+            let deviation = spread * (apart + common * common + present_common * present_common).sqrt();
+            knots.push(Knot { x_seconds, mean, deviation });
             from = to;
         }
         knots
     }
 
     fn piece(&mut self, place: Place, from: Timestamp, to: Timestamp) -> Piece {
-        let nothing = Piece {
-            from,
-            to,
-            mean: 0.0,
-            apart: 0.0,
-            common: 0.0,
-            in_event: false,
-        };
+        let nothing = Piece { from, to, mean: 0.0, apart: 0.0, common: 0.0, in_event: false };
         let Ok(day) = usize::try_from(days_between(self.today, place.date)) else {
             return nothing;
         };
@@ -139,9 +110,7 @@ impl Walk<'_> {
         let passed = (place.passed + share).min(1.0);
         let orders = SlotCurve::new(before, own, after).orders(place.passed, passed);
         let middle = seconds_between(self.as_of, from) + 0.5 * seconds_between(from, to);
-        let (factor, left) = self
-            .intraday
-            .map_or((1.0, 1.0), |ratio| ratio.correction(middle.max(0.0)));
+        let (factor, left) = self.intraday.map_or((1.0, 1.0), |ratio| ratio.correction(middle.max(0.0)));
         let uplift = uplift_at(self.events, from);
         let factor = factor * uplift.unwrap_or(1.0);
         let variance = forecast.variance[place.slot] * factor * factor * left;
@@ -158,16 +127,11 @@ impl Walk<'_> {
     /// Orders expected in the slots before and after; makes the days' forecasts where they lack.
     fn neighbours(&mut self, day: usize, place: Place) -> (f64, f64) {
         let slots = self.clock.slots();
-        let needed = if place.slot + 1 == slots {
-            day + 1
-        } else {
-            day
-        };
+        let needed = if place.slot + 1 == slots { day + 1 } else { day };
         while self.ahead.len() <= needed {
             let next = self.ahead.len();
             let first = weekday(self.today);
-            self.ahead
-                .push(self.model.forecast((first + next) % 7, next));
+            self.ahead.push(self.model.forecast((first + next) % 7, next));
         }
         let before = match (day, place.slot) {
             (0, 0) => self.before,
