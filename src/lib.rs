@@ -9,6 +9,7 @@ pub mod clock;
 pub mod core;
 pub mod engine;
 pub mod grpc;
+pub mod history;
 pub mod observe;
 pub mod replay;
 pub mod telemetry;

@@ -4,6 +4,7 @@ pub mod check;
 mod decide;
 pub mod docs;
 mod explain;
+pub mod forecast;
 pub mod serve;
 mod sources;
 
@@ -29,6 +30,8 @@ enum Command {
     Docs(docs::Args),
     /// Decide line by line: observations in on standard input, decisions out on standard output.
     Decide(decide::DecideArguments),
+    /// Foresee the orders of the hours ahead from a history, and score such forecasts.
+    Forecast(forecast::Args),
 }
 
 impl Cli {
@@ -43,6 +46,7 @@ impl Cli {
             Command::Check(arguments) => check::run(arguments),
             Command::Docs(arguments) => docs::run(arguments),
             Command::Decide(arguments) => decide::run(&arguments),
+            Command::Forecast(arguments) => forecast::run(arguments),
         }
     }
 }

@@ -76,7 +76,9 @@ pub enum Distrust {
         limit_hours: f64,
     },
     /// The quantiles were wrong too often of late.
-    #[error("forecast's 0.9 quantile covered {covered:.2} of the last {days} days, wanted {low:.2} to {high:.2}")]
+    #[error(
+        "forecast's 0.9 quantile covered {covered:.2} of the last {days} days, wanted {low:.2} to {high:.2}"
+    )]
     Coverage {
         /// Share of intervals that stayed below the 0.9 quantile.
         covered: f64,
@@ -86,6 +88,14 @@ pub enum Distrust {
         low: f64,
         /// Largest share wanted.
         high: f64,
+    },
+    /// What comes now is out of all proportion to what was expected.
+    #[error("arrivals of the last half hour are {ratio:.2} times the forecast, more than {limit} either way")]
+    Surprise {
+        /// Seen over expected.
+        ratio: f64,
+        /// The most that the forecast is still used with.
+        limit: f64,
     },
     /// The model cannot look so far ahead.
     #[error("forecast horizon of {seconds} s is not in 1 s to {limit_seconds} s")]

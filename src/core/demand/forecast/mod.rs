@@ -1,1 +1,34 @@
-//! The forecast of order arrivals.
+//! The forecast of order arrivals: level times weekly profile times event, made to earn its place.
+//!
+//! Closed intervals of arrivals go in; the mean, variance and quantiles of what is to come go out,
+//! as a day's path ([`DayModel`]) or as the planner's cumulative curve ([`ProfileForecast`], behind
+//! [`ArrivalForecast`](crate::core::demand::outlook::ArrivalForecast)). Pure: time is an argument.
+//!
+//! - `profile` and `level` make the plain forecasts, `candidates` stacks them by recent error;
+//! - `dispersion`, [`distribution`] and `conformal` make quantiles that are kept honest;
+//! - `intraday` corrects the hours ahead by the hours just seen;
+//! - `grid` cuts time into local days and slots, `curve` makes the rate continuous across them;
+//! - `live` and `walk` put it together for a stream of intervals;
+//! - [`score`] judges it and its [`baselines`] the same way.
+
+pub mod baselines;
+mod candidates;
+mod conformal;
+mod curve;
+mod day;
+mod dispersion;
+pub mod distribution;
+mod grid;
+mod intraday;
+mod level;
+mod live;
+mod profile;
+pub mod score;
+mod walk;
+
+pub use day::{DayForecast, DayModel};
+pub use grid::{DayCounts, days_of, slot_seconds_for};
+pub use live::{Event, ProfileForecast, SlotForecast};
+
+#[cfg(test)]
+mod tests;

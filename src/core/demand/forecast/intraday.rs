@@ -1,0 +1,175 @@
+//! The intraday ratio: how today's orders so far compare with what was expected of them, and how
+//! much of that to believe for the hours ahead.
+//!
+//! Orders seen and orders expected are summed with fading weights, once over the last half hour
+//! and once over the last hours. The two ratios are shrunk by dispersion (few orders say little)
+//! and capped. What they are worth at each distance ahead is learned by regression on the last
+//! weeks, so that the correction fades as it should, and goes to nothing where bursts say nothing
+//! about the next hour.
+
+use std::collections::VecDeque;
+
+/// Half-lives of the two sums, in seconds.
+const HALF_LIVES: [f64; 2] = [25.0 * 60.0, 3.0 * 3600.0];
+/// Ratios lie between one over this and this, seen as well as applied.
+const CAP: f64 = 3.0;
+/// Distances ahead at which the worth of the ratios is learned, in seconds.
+const DISTANCES: [f64; 5] = [0.0, 3600.0, 2.0 * 3600.0, 4.0 * 3600.0, 8.0 * 3600.0];
+/// Beyond the last distance the correction fades to nothing until here, in seconds.
+const NOTHING_AT: f64 = 24.0 * 3600.0;
+/// Half-life of what was learned, in seconds seen.
+const MEMORY: f64 = 21.0 * 86_400.0;
+/// Pseudo-evidence that the ratios are worth nothing, in units of average evidence a day.
+const DOUBT_DAYS: f64 = 2.0;
+
+/// Learned worth of the ratios at one distance: a regression of two variables.
+#[derive(Debug, Clone, PartialEq, Default)]
+struct Worth {
+    squares: [f64; 2],
+    product: f64,
+    answers: [f64; 2],
+    before: f64,
+    after: f64,
+    slopes: [f64; 2],
+}
+
+impl Worth {
+    fn learn(&mut self, signals: [f64; 2], error: f64, weight: f64, keep: f64, doubt: f64) {
+        let residual = error - self.slopes[0] * signals[0] - self.slopes[1] * signals[1];
+        self.before = keep * self.before + weight * error * error;
+        self.after = keep * self.after + weight * residual * residual;
+        for (index, signal) in signals.iter().enumerate() {
+            self.squares[index] = keep * self.squares[index] + weight * signal * signal;
+            self.answers[index] = keep * self.answers[index] + weight * signal * error;
+        }
+        self.product = keep * self.product + weight * signals[0] * signals[1];
+        self.solve(doubt);
+    }
+
+    fn solve(&mut self, doubt: f64) {
+        let ridge = doubt * (self.squares[0] + self.squares[1]);
+        let [a, d] = self.squares.map(|square| square + ridge);
+        let determinant = a * d - self.product * self.product;
+        if !determinant.is_finite() || determinant <= 1e-12 * a * d {
+            self.slopes = [0.0; 2];
+            return;
+        }
+        let [p, q] = self.answers;
+        self.slopes = [(p * d - q * self.product) / determinant, (q * a - p * self.product) / determinant]
+            .map(|slope| slope.clamp(0.0, 1.0));
+    }
+}
+
+/// The state of the ratio.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Intraday {
+    slot_seconds: f64,
+    seen: [f64; 2],
+    expected: [f64; 2],
+    doubt_orders: f64,
+    worths: [Worth; DISTANCES.len()],
+    past: VecDeque<[f64; 2]>,
+    days: f64,
+}
+
+impl Intraday {
+    pub(super) fn new(slot_seconds: f64) -> Self {
+        Self {
+            slot_seconds,
+            seen: [0.0; 2],
+            expected: [0.0; 2],
+            doubt_orders: 0.0,
+            worths: std::array::from_fn(|_| Worth::default()),
+            past: VecDeque::new(),
+            days: 0.0,
+        }
+    }
+
+    /// Folds in what came in the `seconds` up to now; `dispersion` is variance over mean then.
+    pub(super) fn observe(&mut self, seconds: f64, count: f64, expected: f64, dispersion: f64) {
+        for (index, half_life) in HALF_LIVES.iter().enumerate() {
+            let keep = 0.5_f64.powf(seconds / half_life);
+            let inside = 0.5_f64.powf(0.5 * seconds / half_life);
+            self.seen[index] = self.seen[index] * keep + count * inside;
+            self.expected[index] = self.expected[index] * keep + expected * inside;
+        }
+        self.doubt_orders = dispersion;
+    }
+
+    /// Lets time pass of which nothing is known.
+    pub(super) fn skip(&mut self, seconds: f64) {
+        for (index, half_life) in HALF_LIVES.iter().enumerate() {
+            let keep = 0.5_f64.powf(seconds / half_life);
+            self.seen[index] *= keep;
+            self.expected[index] *= keep;
+        }
+    }
+
+    /// Ends a slot: learns what the ratios of some time ago were worth for it, where it is known,
+    /// and keeps the present ones for later.
+    pub(super) fn close_slot(&mut self, known: Option<(f64, f64)>) {
+        if let Some((count, expected)) = known.filter(|(_, expected)| *expected > 0.0) {
+            let share_of_day = self.slot_seconds / 86_400.0;
+            self.days += share_of_day;
+            let keep = 0.5_f64.powf(self.slot_seconds / MEMORY);
+            let error = (count / expected - 1.0).clamp(-1.0, CAP - 1.0);
+            let doubt = DOUBT_DAYS / self.days.min(MEMORY / 86_400.0);
+            for (worth, distance) in self.worths.iter_mut().zip(DISTANCES) {
+                let back = (distance / self.slot_seconds).round() as usize;
+                if let Some(signals) = self.past.get(back) {
+                    worth.learn(*signals, error, expected, keep, doubt);
+                }
+            }
+        }
+        let longest = (DISTANCES[DISTANCES.len() - 1] / self.slot_seconds).round() as usize;
+        self.past.push_front(self.signals());
+        self.past.truncate(longest + 1);
+    }
+
+    /// What to multiply the expected orders `ahead_seconds` from now with, and which share of
+    /// their variance is left.
+    pub(super) fn correction(&self, ahead_seconds: f64) -> (f64, f64) {
+        let signals = self.signals();
+        let at = |index: usize| {
+            let worth = &self.worths[index];
+            let shift = worth.slopes[0] * signals[0] + worth.slopes[1] * signals[1];
+            let left = if worth.before > 0.0 { (worth.after / worth.before).clamp(0.1, 1.0) } else { 1.0 };
+            (shift, left)
+        };
+        let place = |index: usize| DISTANCES[index] + 0.5 * self.slot_seconds;
+        let last = DISTANCES.len() - 1;
+        let upper = (0..=last).find(|index| ahead_seconds < place(*index));
+        let (low, high, share) = match upper {
+            Some(0) => (at(0), at(0), 0.0),
+            Some(index) => {
+                let share = (ahead_seconds - place(index - 1)) / (place(index) - place(index - 1));
+                (at(index - 1), at(index), share)
+            }
+            None => {
+                let share = (ahead_seconds - place(last)) / (NOTHING_AT - place(last));
+                (at(last), (0.0, 1.0), share.min(1.0))
+            }
+        };
+        let factor = 1.0 + low.0 + (high.0 - low.0) * share;
+        (factor.clamp(1.0 / CAP, CAP), low.1 + (high.1 - low.1) * share)
+    }
+
+    /// How many times the expected orders came over the last half hour, and how many standard
+    /// deviations away that is; `None` where nothing was expected and nothing came.
+    pub(super) fn surprise(&self) -> Option<(f64, f64)> {
+        let (seen, expected) = (self.seen[0], self.expected[0]);
+        let deviation = (self.doubt_orders.max(1.0) * expected.max(1.0)).sqrt();
+        (seen + expected > 0.0)
+            .then(|| (seen / expected.max(f64::MIN_POSITIVE), (seen - expected) / deviation))
+    }
+
+    /// Both ratios less one, shrunk and capped.
+    fn signals(&self) -> [f64; 2] {
+        std::array::from_fn(|index| {
+            let doubt = self.doubt_orders.max(0.0);
+            let expected = self.expected[index] + doubt;
+            let ratio = if expected > 0.0 { (self.seen[index] + doubt) / expected } else { 1.0 };
+            ratio.clamp(1.0 / CAP, CAP) - 1.0
+        })
+    }
+}

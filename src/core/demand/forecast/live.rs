@@ -1,0 +1,424 @@
+//! The forecast as the planner uses it: closed intervals in, an outlook from now out.
+//!
+//! Slots fill up as intervals come; a day that is over goes into the model. The outlook is the
+//! model's curve, corrected by the intraday ratio, leaning on the present rate for the next
+//! minutes.
+
+use std::collections::VecDeque;
+
+use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+
+use super::conformal::Conformal;
+use super::curve::SlotCurve;
+use super::day::{DayForecast, DayModel};
+use super::distribution::count_quantile;
+use super::grid::{
+    DayClock, DayCounts, LONGEST_GAP_DAYS, Place, days_between, for_each_piece, later, seconds_between,
+    usable, weekday,
+};
+use super::intraday::Intraday;
+use super::walk::Walk;
+use crate::core::demand::outlook::{ArrivalForecast, Distrust, Outlook, PresentRate};
+use crate::core::observation::Interval;
+
+/// Days of history without which there is no forecast.
+const NEEDED_DAYS: f64 = 3.0;
+/// Hours without arrivals known after which there is none either.
+const STALE_HOURS: f64 = 24.0;
+/// The furthest outlook, in seconds.
+const LONGEST_HORIZON_SECONDS: f64 = 8.0 * 86_400.0;
+/// Days over which coverage is watched.
+const WATCHED_DAYS: usize = 14;
+/// Bounds of the share of orders' slots below the 0.9 quantile over those days.
+const COVERAGE_BOUNDS: (f64, f64) = (0.7, 1.0);
+/// Seen over expected in the last half hour, either way, from which the forecast is given up ...
+const SURPRISE_RATIO: f64 = 4.0;
+/// ... where it is also this many standard deviations away.
+const SURPRISE_DEVIATIONS: f64 = 4.0;
+
+/// Orders by so many times what is usual for a while: what an operator knows and no history can.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Event {
+    /// Start, included.
+    pub from: Timestamp,
+    /// End, excluded.
+    pub to: Timestamp,
+    /// Times an ordinary such time; zero where closed.
+    pub uplift: f64,
+}
+
+/// What one slot is expected to bring.
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+pub struct SlotForecast {
+    /// Start of the slot, or of what is left of it.
+    pub from: Timestamp,
+    /// End, excluded.
+    pub to: Timestamp,
+    /// Orders expected.
+    pub mean: f64,
+    /// Quantiles at the levels asked for.
+    pub quantiles: Vec<f64>,
+}
+
+/// Forecast of one stream of orders, fed by its closed intervals.
+#[derive(Debug, Clone)]
+pub struct ProfileForecast {
+    slot_seconds: f64,
+    clock: DayClock,
+    model: DayModel,
+    intraday: Intraday,
+    events: Vec<Event>,
+    event_conformal: Conformal,
+    today: Option<Today>,
+    last_end: Option<Timestamp>,
+    days: f64,
+    coverage: VecDeque<(f64, f64)>,
+}
+
+/// The day being filled, and what was expected of it and of those after.
+#[derive(Debug, Clone)]
+struct Today {
+    seen: DayCounts,
+    in_event: DayCounts,
+    uplift: Vec<f64>,
+    before: f64,
+    ahead: Vec<DayForecast>,
+    slot: usize,
+}
+
+impl ProfileForecast {
+    /// A forecast that has seen nothing; `slot_seconds` divides a day, 300 to 3600
+    /// ([`super::slot_seconds_for`]).
+    pub fn new(zone: TimeZone, slot_seconds: f64) -> Self {
+        let clock = DayClock::new(zone, slot_seconds);
+        Self {
+            slot_seconds,
+            model: DayModel::new(clock.slots()),
+            intraday: Intraday::new(slot_seconds),
+            clock,
+            events: Vec::new(),
+            event_conformal: Conformal::new(),
+            today: None,
+            last_end: None,
+            days: 0.0,
+            coverage: VecDeque::with_capacity(WATCHED_DAYS),
+        }
+    }
+
+    /// Sets what is known of peaks and closures, past ones too: those are kept out of profile and
+    /// level when their intervals come. Where events overlap, their uplifts multiply.
+    pub fn set_events(&mut self, events: Vec<Event>) {
+        self.events = events;
+    }
+
+    /// Names and weights of the candidate models in use, heaviest first.
+    pub fn candidates(&self) -> Vec<(String, f64)> {
+        let mut weights = self.model.weights();
+        weights.sort_by(|one, other| other.1.total_cmp(&one.1));
+        weights
+    }
+
+    /// End of the last interval seen.
+    pub fn last_end(&self) -> Option<Timestamp> {
+        self.last_end
+    }
+
+    /// Orders expected in `[from, to)` as of the last interval seen, with or without the
+    /// correction by the intraday ratio.
+    ///
+    /// # Errors
+    /// [`Distrust`] where history is too short or the end lies too far ahead.
+    pub fn expected(&mut self, from: Timestamp, to: Timestamp, with_ratio: bool) -> Result<f64, Distrust> {
+        self.check_history()?;
+        check_horizon(self.since_last(to))?;
+        Ok(self.walk(with_ratio).map_or(0.0, |mut walk| walk.expected(from, to)))
+    }
+
+    /// Slot by slot from `from` on, with quantiles at `levels` (each in `0..1`).
+    ///
+    /// # Errors
+    /// [`Distrust`] where history is too short or the horizon too long.
+    pub fn slots(
+        &mut self,
+        from: Timestamp,
+        horizon_seconds: f64,
+        levels: &[f64],
+    ) -> Result<Vec<SlotForecast>, Distrust> {
+        self.check_history()?;
+        check_horizon(self.since_last(from) + horizon_seconds)?;
+        let end = later(from, horizon_seconds);
+        let mut slots = Vec::new();
+        let (conformal, event_conformal) = (self.model.conformal().clone(), self.event_conformal.clone());
+        let Some(mut walk) = self.walk(true) else {
+            return Ok(slots);
+        };
+        walk.for_each(from, end, |piece| {
+            let conformal = if piece.in_event { &event_conformal } else { &conformal };
+            let variance = piece.apart + piece.common * piece.common;
+            let quantile = |level: &f64| count_quantile(piece.mean, variance, conformal.score(*level));
+            slots.push(SlotForecast {
+                from: piece.from,
+                to: piece.to,
+                mean: piece.mean,
+                quantiles: levels.iter().map(quantile).collect(),
+            });
+        });
+        Ok(slots)
+    }
+
+    fn walk(&mut self, with_ratio: bool) -> Option<Walk<'_>> {
+        let intraday = with_ratio.then_some(&self.intraday);
+        let today = self.today.as_mut()?;
+        Some(Walk {
+            clock: self.clock.clone(),
+            slot_seconds: self.slot_seconds,
+            model: &mut self.model,
+            today: today.seen.date,
+            before: today.before,
+            ahead: &mut today.ahead,
+            intraday,
+            as_of: self.last_end.unwrap_or(Timestamp::MIN),
+            events: &self.events,
+        })
+    }
+
+    fn since_last(&self, moment: Timestamp) -> f64 {
+        self.last_end.map_or(0.0, |end| seconds_between(end, moment))
+    }
+
+    fn check_history(&self) -> Result<(), Distrust> {
+        if self.days < NEEDED_DAYS || self.today.is_none() {
+            return Err(Distrust::ShortHistory { days: self.days, needed_days: NEEDED_DAYS });
+        }
+        Ok(())
+    }
+
+    /// Whether the forecast is to be used at `now`.
+    ///
+    /// # Errors
+    /// [`Distrust`] with the reason why not.
+    pub fn trusted(&self, now: Timestamp) -> Result<(), Distrust> {
+        self.check_history()?;
+        let hours = self.since_last(now) / 3600.0;
+        if hours > STALE_HOURS {
+            return Err(Distrust::StaleHistory { hours, limit_hours: STALE_HOURS });
+        }
+        let (below, slots) = self.coverage.iter().fold((0.0, 0.0), |sum, day| (sum.0 + day.0, sum.1 + day.1));
+        let (low, high) = COVERAGE_BOUNDS;
+        if self.coverage.len() == WATCHED_DAYS && slots > 0.0 && !(low..=high).contains(&(below / slots)) {
+            return Err(Distrust::Coverage { covered: below / slots, days: WATCHED_DAYS as f64, low, high });
+        }
+        if let Some((ratio, deviations)) = self.intraday.surprise() {
+            let strange = !(1.0 / SURPRISE_RATIO..=SURPRISE_RATIO).contains(&ratio);
+            if strange && deviations.abs() > SURPRISE_DEVIATIONS {
+                return Err(Distrust::Surprise { ratio, limit: SURPRISE_RATIO });
+            }
+        }
+        Ok(())
+    }
+
+    fn fold(&mut self, place: Place, seconds: f64, count: f64, from: Timestamp) {
+        self.advance(place);
+        let uplift = uplift_at(&self.events, from);
+        let Some(today) = &mut self.today else { return };
+        if today.seen.date != place.date {
+            return;
+        }
+        let share = seconds / self.slot_seconds;
+        let expected = today.orders(place, share) * uplift.unwrap_or(1.0);
+        let variance = today.ahead.first().map_or(0.0, |day| day.variance[place.slot]);
+        let mean = today.ahead.first().map_or(0.0, |day| day.mean[place.slot]);
+        let dispersion = if mean > 0.0 { variance / mean } else { 0.0 };
+        self.intraday.observe(seconds, count, expected, dispersion);
+        let counts = if uplift.is_some() { &mut today.in_event } else { &mut today.seen };
+        counts.counts[place.slot] += count;
+        counts.covered[place.slot] += seconds;
+        if let Some(uplift) = uplift {
+            today.uplift[place.slot] = uplift;
+        }
+    }
+
+    /// Closes slots and days until the one of `place` is open.
+    fn advance(&mut self, place: Place) {
+        let slots = self.clock.slots();
+        let gap = self.today.as_ref().map_or(0, |today| days_between(today.seen.date, place.date));
+        if gap > LONGEST_GAP_DAYS {
+            let events = std::mem::take(&mut self.events);
+            *self = Self { events, ..Self::new(self.clock.zone(), self.slot_seconds) };
+        }
+        while let Some(today) = self.today.take() {
+            if today.seen.date >= place.date {
+                self.today = Some(today);
+                break;
+            }
+            let next = today.seen.date.tomorrow().unwrap_or(place.date);
+            self.today = Some(self.close_day(today, next));
+        }
+        let Some(today) = &mut self.today else {
+            self.today = Some(Today::new(
+                place.date,
+                slots,
+                0.0,
+                self.model.forecast(weekday(place.date), 0),
+                place.slot,
+            ));
+            return;
+        };
+        while today.slot < place.slot && today.seen.date == place.date {
+            let known = today.known(today.slot, self.slot_seconds);
+            self.intraday.close_slot(known);
+            today.slot += 1;
+        }
+    }
+
+    fn close_day(&mut self, mut today: Today, next: Date) -> Today {
+        let slots = self.clock.slots();
+        while today.slot < slots {
+            let known = today.known(today.slot, self.slot_seconds);
+            self.intraday.close_slot(known);
+            today.slot += 1;
+        }
+        let values = today.seen.values(self.slot_seconds);
+        let expected = &today.ahead[0];
+        self.watch(expected, &values);
+        self.learn_event(&today);
+        let day = today.seen.weekday();
+        let known = today.seen.covered.iter().sum::<f64>() / 86_400.0;
+        self.days += known.min(1.0);
+        let before = today.ahead[0].mean[slots - 1];
+        self.model.learn(day, &values);
+        Today::new(next, slots, before, self.model.forecast(weekday(next), 0), 0)
+    }
+
+    fn watch(&mut self, expected: &DayForecast, values: &[f64]) {
+        if self.days < WATCHED_DAYS as f64 {
+            return;
+        }
+        let known =
+            values.iter().enumerate().filter(|(slot, value)| !value.is_nan() && expected.mean[*slot] > 0.0);
+        let (mut below, mut slots) = (0.0, 0.0);
+        for ((slot, value), quantile) in
+            known.map(|(slot, value)| ((slot, value), expected.quantile(slot, 0.9)))
+        {
+            let weight = expected.mean[slot].sqrt();
+            slots += weight;
+            below += if *value <= quantile { weight } else { 0.0 };
+        }
+        if slots > 0.0 {
+            if self.coverage.len() == WATCHED_DAYS {
+                self.coverage.pop_front();
+            }
+            self.coverage.push_back((below, slots));
+        }
+    }
+
+    fn learn_event(&mut self, today: &Today) {
+        let values = today.in_event.values(self.slot_seconds);
+        let expected = &today.ahead[0];
+        let scale = |slot: usize| today.uplift[slot];
+        let mean: Vec<f64> =
+            expected.mean.iter().enumerate().map(|(slot, mean)| mean * scale(slot)).collect();
+        let variance: Vec<f64> =
+            expected.variance.iter().enumerate().map(|(slot, one)| one * scale(slot).powi(2)).collect();
+        self.event_conformal.learn_day(&values, &mean, &variance);
+    }
+}
+
+impl ArrivalForecast for ProfileForecast {
+    fn observe(&mut self, interval: &Interval) {
+        let mut interval = *interval;
+        if !usable(&interval) {
+            return;
+        }
+        if let Some(end) = self.last_end.filter(|end| interval.from < *end) {
+            // what was told before is not told again
+            let kept = seconds_between(end, interval.to) / seconds_between(interval.from, interval.to);
+            interval = Interval { from: end, count: interval.count * kept.max(0.0), ..interval };
+            if kept <= 0.0 {
+                return;
+            }
+        } else if let Some(end) = self.last_end {
+            self.intraday.skip(seconds_between(end, interval.from));
+        }
+        let mut clock = self.clock.clone();
+        let mut from = interval.from;
+        for_each_piece(&mut clock, &interval, |place, seconds, count| {
+            self.fold(place, seconds, count, from);
+            from = later(from, seconds);
+        });
+        self.clock = clock;
+        self.last_end = Some(interval.to);
+    }
+
+    fn outlook(
+        &mut self,
+        now: Timestamp,
+        present: &PresentRate,
+        horizon_seconds: f64,
+    ) -> Result<Outlook, Distrust> {
+        self.trusted(now)?;
+        let horizon_in_bounds = (1.0..=LONGEST_HORIZON_SECONDS).contains(&horizon_seconds);
+        if !horizon_in_bounds {
+            return Err(Distrust::Horizon {
+                seconds: horizon_seconds,
+                limit_seconds: LONGEST_HORIZON_SECONDS,
+            });
+        }
+        let spread = self.model.conformal().spread();
+        let model = self.model.summary();
+        let knots = self.walk(true).map(|mut walk| walk.knots(now, present, horizon_seconds, spread));
+        Ok(Outlook { model, knots: knots.unwrap_or_default() })
+    }
+
+    fn boxed_clone(&self) -> Box<dyn ArrivalForecast> {
+        Box::new(self.clone())
+    }
+}
+
+impl Today {
+    fn new(date: Date, slots: usize, before: f64, first: DayForecast, slot: usize) -> Self {
+        Self {
+            seen: DayCounts::new(date, slots),
+            in_event: DayCounts::new(date, slots),
+            uplift: vec![1.0; slots],
+            before,
+            ahead: vec![first],
+            slot,
+        }
+    }
+
+    /// Orders expected in the next `share` of the slot of `place`.
+    fn orders(&self, place: Place, share: f64) -> f64 {
+        let mean = &self.ahead[0].mean;
+        let own = mean[place.slot];
+        let before = if place.slot > 0 { mean[place.slot - 1] } else { self.before };
+        let after = mean.get(place.slot + 1).copied().unwrap_or(own);
+        SlotCurve::new(before, own, after).orders(place.passed, (place.passed + share).min(1.0))
+    }
+
+    /// What a slot brought and what was expected of it; `None` where too little of it was seen, or
+    /// an event was on.
+    fn known(&self, slot: usize, slot_seconds: f64) -> Option<(f64, f64)> {
+        let covered = self.seen.covered[slot];
+        let share = covered / slot_seconds;
+        (share > 0.9).then(|| (self.seen.counts[slot], self.ahead[0].mean[slot] * share))
+    }
+}
+
+/// The product of the uplifts of all events at a moment; `None` outside of events.
+pub(super) fn uplift_at(events: &[Event], at: Timestamp) -> Option<f64> {
+    events
+        .iter()
+        .filter(|event| event.from <= at && at < event.to)
+        .map(|event| event.uplift)
+        .reduce(|a, b| a * b)
+}
+
+fn check_horizon(seconds: f64) -> Result<(), Distrust> {
+    if seconds > LONGEST_HORIZON_SECONDS {
+        return Err(Distrust::Horizon { seconds, limit_seconds: LONGEST_HORIZON_SECONDS });
+    }
+    Ok(())
+}

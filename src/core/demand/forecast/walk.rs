@@ -1,0 +1,159 @@
+//! Walking through the time ahead: what each piece of it will bring.
+
+use jiff::Timestamp;
+use jiff::civil::Date;
+
+use super::curve::SlotCurve;
+use super::day::{DayForecast, DayModel};
+use super::grid::{DayClock, Place, days_between, later, seconds_between, weekday};
+use super::intraday::Intraday;
+use super::live::{Event, uplift_at};
+use crate::core::demand::outlook::{Knot, PresentRate};
+
+/// The present rate's weight halves with every this many seconds ahead.
+const PRESENT_HALF_LIFE_SECONDS: f64 = 600.0;
+
+/// A piece of time ahead, within one slot and one state of events.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Piece {
+    pub(super) from: Timestamp,
+    pub(super) to: Timestamp,
+    pub(super) mean: f64,
+    /// Variance that pieces have each for themselves.
+    pub(super) apart: f64,
+    /// Standard deviation that pieces have in common.
+    pub(super) common: f64,
+    pub(super) in_event: bool,
+}
+
+/// Everything that a look ahead needs.
+#[derive(Debug)]
+pub(super) struct Walk<'a> {
+    pub(super) clock: DayClock,
+    pub(super) slot_seconds: f64,
+    pub(super) model: &'a mut DayModel,
+    pub(super) today: Date,
+    /// Orders expected in the last slot of the day before today.
+    pub(super) before: f64,
+    pub(super) ahead: &'a mut Vec<DayForecast>,
+    pub(super) intraday: Option<&'a Intraday>,
+    pub(super) as_of: Timestamp,
+    pub(super) events: &'a [Event],
+}
+
+impl Walk<'_> {
+    /// Hands out `[from, to)` piece by piece, in order.
+    pub(super) fn for_each(&mut self, from: Timestamp, to: Timestamp, mut visit: impl FnMut(Piece)) {
+        let mut at = from;
+        while at < to {
+            let place = self.clock.place(at);
+            let boundary =
+                self.events.iter().flat_map(|event| [event.from, event.to]).filter(|edge| *edge > at).min();
+            let until = place.until.min(to).min(boundary.unwrap_or(to));
+            if until <= at {
+                return;
+            }
+            visit(self.piece(place, at, until));
+            at = until;
+        }
+    }
+
+    /// Orders expected in `[from, to)`.
+    pub(super) fn expected(&mut self, from: Timestamp, to: Timestamp) -> f64 {
+        let mut sum = 0.0;
+        self.for_each(from, to, |piece| sum += piece.mean);
+        sum
+    }
+
+    /// The cumulative curve from `now`, leaning on the present rate; `spread` corrects deviations.
+    pub(super) fn knots(
+        &mut self,
+        now: Timestamp,
+        present: &PresentRate,
+        horizon_seconds: f64,
+        spread: f64,
+    ) -> Vec<Knot> {
+        let mut knots = vec![Knot { x_seconds: 0.0, mean: 0.0, deviation: 0.0 }];
+        let trust = 1.0 / (1.0 + present.relative_uncertainty * present.relative_uncertainty);
+        let (mut mean, mut apart, mut common, mut present_common) = (0.0, 0.0, 0.0, 0.0);
+        let mut from = now;
+        for x_seconds in steps(horizon_seconds) {
+            let to = later(now, x_seconds);
+            self.for_each(from, to, |piece| {
+                let seconds = seconds_between(piece.from, piece.to);
+                let middle = seconds_between(now, piece.from) + 0.5 * seconds;
+                let lean = trust * 0.5_f64.powf(middle / PRESENT_HALF_LIFE_SECONDS);
+                let leaned = lean * present.orders_per_second.max(0.0) * seconds;
+                let orders = leaned + (1.0 - lean) * piece.mean;
+                let dispersion = if piece.mean > 0.0 { piece.apart / piece.mean } else { 1.0 };
+                mean += orders;
+                apart += dispersion * orders;
+                common += (1.0 - lean) * piece.common;
+                present_common += leaned * present.relative_uncertainty;
+            });
+            let deviation = spread * (apart + common * common + present_common * present_common).sqrt();
+            knots.push(Knot { x_seconds, mean, deviation });
+            from = to;
+        }
+        knots
+    }
+
+    fn piece(&mut self, place: Place, from: Timestamp, to: Timestamp) -> Piece {
+        let nothing = Piece { from, to, mean: 0.0, apart: 0.0, common: 0.0, in_event: false };
+        let Ok(day) = usize::try_from(days_between(self.today, place.date)) else {
+            return nothing;
+        };
+        let (before, after) = self.neighbours(day, place);
+        let forecast = &self.ahead[day];
+        let own = forecast.mean[place.slot];
+        let share = seconds_between(from, to) / self.slot_seconds;
+        let passed = (place.passed + share).min(1.0);
+        let orders = SlotCurve::new(before, own, after).orders(place.passed, passed);
+        let middle = seconds_between(self.as_of, from) + 0.5 * seconds_between(from, to);
+        let (factor, left) = self.intraday.map_or((1.0, 1.0), |ratio| ratio.correction(middle.max(0.0)));
+        let uplift = uplift_at(self.events, from);
+        let factor = factor * uplift.unwrap_or(1.0);
+        let variance = forecast.variance[place.slot] * factor * factor * left;
+        Piece {
+            from,
+            to,
+            mean: orders * factor,
+            apart: share * (1.0 - forecast.correlation) * variance,
+            common: share * (forecast.correlation * variance).sqrt(),
+            in_event: uplift.is_some(),
+        }
+    }
+
+    /// Orders expected in the slots before and after; makes the days' forecasts where they lack.
+    fn neighbours(&mut self, day: usize, place: Place) -> (f64, f64) {
+        let slots = self.clock.slots();
+        let needed = if place.slot + 1 == slots { day + 1 } else { day };
+        while self.ahead.len() <= needed {
+            let next = self.ahead.len();
+            let first = weekday(self.today);
+            self.ahead.push(self.model.forecast((first + next) % 7, next));
+        }
+        let before = match (day, place.slot) {
+            (0, 0) => self.before,
+            (day, 0) => self.ahead[day - 1].mean[slots - 1],
+            (day, slot) => self.ahead[day].mean[slot - 1],
+        };
+        (before, self.ahead[needed].mean[(place.slot + 1) % slots])
+    }
+}
+
+/// Seconds from now at which the curve has knots: every minute for a quarter of an hour, every
+/// five for three hours, every fifteen beyond, and the horizon.
+fn steps(horizon_seconds: f64) -> Vec<f64> {
+    let mut steps = Vec::new();
+    let mut x = 0.0;
+    while x < horizon_seconds {
+        x += match x {
+            near if near < 900.0 => 60.0,
+            near if near < 10_800.0 => 300.0,
+            _ => 900.0,
+        };
+        steps.push(x.min(horizon_seconds));
+    }
+    steps
+}

@@ -1,0 +1,3 @@
+//! Past arrivals: where the forecast's history comes from.
+
+pub mod csv;
