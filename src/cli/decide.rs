@@ -4,12 +4,18 @@
 //! for each answer before it goes on. No clock is read: the same input gives the same bytes.
 
 use std::io::{self, BufRead, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
 
-use crate::core::{Observation, Workload};
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+use super::forecast::read_history;
+use crate::core::demand::forecast::{ProfileForecast, slot_seconds_for};
+use crate::core::demand::outlook::ArrivalForecast as _;
+use crate::core::{DecisionRecord, Interval, Observation, Workload};
 use crate::trigger::scaled_object::load_trigger;
 
 /// Arguments of `decide`.
@@ -24,26 +30,22 @@ pub(super) struct DecideArguments {
     /// Past orders to learn the forecast from: `timestamp,count` on a regular grid, as CSV.
     #[arg(long, value_name = "FILE")]
     history: Option<PathBuf>,
+    /// Print with each decision all that it was taken from, as `--record-dir` keeps it.
+    #[arg(long)]
+    inputs: bool,
 }
 
 pub(super) fn run(arguments: &DecideArguments) -> anyhow::Result<ExitCode> {
-    for (flag, value) in [("--calendar", &arguments.calendar), ("--history", &arguments.history)] {
-        if let Some(path) = value {
-            anyhow::bail!("{flag} {} is not available yet: leave it out", path.display());
-        }
+    if let Some(path) = &arguments.calendar {
+        anyhow::bail!("--calendar {}: this version reads no calendars; leave the option out", path.display());
     }
-    let workload = open(&arguments.trigger)?;
-    let outcome = filter(workload, io::stdin().lock(), io::BufWriter::new(io::stdout().lock()));
+    let filter = Filter::open(arguments)?;
+    let outcome = filter.run(io::stdin().lock(), io::BufWriter::new(io::stdout().lock()));
     match outcome {
         // The reader of our lines has seen enough.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(ExitCode::SUCCESS),
         other => other.context("reading observations and writing decisions").map(|()| ExitCode::SUCCESS),
     }
-}
-
-fn open(path: &Path) -> anyhow::Result<Workload> {
-    let trigger = load_trigger(path).context("--trigger")?;
-    Ok(Workload::new(trigger.policy))
 }
 
 /// What goes out in place of a decision.
@@ -53,35 +55,78 @@ struct Refusal {
     line: u64,
 }
 
-fn filter(mut workload: Workload, mut lines: impl BufRead, mut out: impl Write) -> io::Result<()> {
-    let mut line = Vec::new();
-    let mut number = 0_u64;
-    loop {
-        line.clear();
-        if lines.read_until(b'\n', &mut line)? == 0 {
-            return Ok(());
-        }
-        number += 1;
-        if line.iter().all(u8::is_ascii_whitespace) {
-            continue;
-        }
-        match decide(&mut workload, &line) {
-            Ok(record) => serde_json::to_writer(&mut out, &record)?,
-            Err(error) => serde_json::to_writer(&mut out, &Refusal { error, line: number })?,
-        }
-        out.write_all(b"\n")?;
-        out.flush()?;
-    }
+/// A workload, and the history that it learns from before its first observation.
+struct Filter {
+    workload: Workload,
+    history: Option<(ProfileForecast, Vec<Interval>)>,
+    inputs: bool,
 }
 
-fn decide(workload: &mut Workload, line: &[u8]) -> Result<crate::core::DecisionRecord, String> {
-    let start = line.iter().position(|byte| !byte.is_ascii_whitespace()).unwrap_or(0);
-    if line.get(start) != Some(&b'{') {
-        // serde would take a list of the fields' values in their order.
-        return Err("not an observation: must be one JSON object".to_owned());
+impl Filter {
+    fn open(arguments: &DecideArguments) -> anyhow::Result<Self> {
+        let trigger = load_trigger(&arguments.trigger).context("--trigger")?;
+        let history = match &arguments.history {
+            Some(path) => {
+                let zone = TimeZone::get(&trigger.policy.time_zone).context("timeZone")?;
+                let history = read_history(path, &zone)?;
+                let slot = slot_seconds_for(history.step_seconds as f64);
+                Some((ProfileForecast::new(zone, slot), history.intervals))
+            }
+            None => None,
+        };
+        Ok(Self { workload: Workload::new(trigger.policy), history, inputs: arguments.inputs })
     }
-    let observation: Observation = serde_json::from_slice(line).map_err(|error| in_words(&error))?;
-    workload.step(&observation).map_err(|error| error.to_string())
+
+    fn run(mut self, mut lines: impl BufRead, mut out: impl Write) -> io::Result<()> {
+        let mut line = Vec::new();
+        let mut number = 0_u64;
+        loop {
+            line.clear();
+            if lines.read_until(b'\n', &mut line)? == 0 {
+                return Ok(());
+            }
+            number += 1;
+            if line.iter().all(u8::is_ascii_whitespace) {
+                continue;
+            }
+            match self.decide(&line) {
+                Ok(record) => serde_json::to_writer(&mut out, &record)?,
+                Err(error) => serde_json::to_writer(&mut out, &Refusal { error, line: number })?,
+            }
+            out.write_all(b"\n")?;
+            out.flush()?;
+        }
+    }
+
+    fn decide(&mut self, line: &[u8]) -> Result<DecisionRecord, String> {
+        let start = line.iter().position(|byte| !byte.is_ascii_whitespace()).unwrap_or(0);
+        if line.get(start) != Some(&b'{') {
+            // serde would take a list of the fields' values in their order.
+            return Err("not an observation: must be one JSON object".to_owned());
+        }
+        let observation: Observation = serde_json::from_slice(line).map_err(|error| in_words(&error))?;
+        self.learn_history(observation.at);
+        let mut record = self.workload.step(&observation).map_err(|error| error.to_string())?;
+        if !self.inputs {
+            record.inputs = None;
+        }
+        Ok(record)
+    }
+
+    /// Only what was over before the first observation is history: a file that goes on must not
+    /// foretell what is observed.
+    fn learn_history(&mut self, now: Timestamp) {
+        let Some((mut forecast, intervals)) = self.history.take() else { return };
+        let past = intervals.partition_point(|interval| interval.to <= now);
+        for interval in &intervals[..past] {
+            forecast.observe(interval);
+        }
+        if past < intervals.len() {
+            let left = intervals.len() - past;
+            eprintln!("warning: --history: {left} rows end after the first observation at {now}; they are left out");
+        }
+        self.workload.set_forecast(Box::new(forecast));
+    }
 }
 
 /// Without serde's own "line 1": the number that counts is the line of the input.
@@ -96,9 +141,13 @@ mod tests {
     use super::*;
     use crate::core::Policy;
 
+    fn filter() -> Filter {
+        Filter { workload: Workload::new(Policy::default()), history: None, inputs: false }
+    }
+
     fn answers(input: &str) -> Vec<serde_json::Value> {
         let mut out = Vec::new();
-        filter(Workload::new(Policy::default()), input.as_bytes(), &mut out).unwrap();
+        filter().run(input.as_bytes(), &mut out).unwrap();
         String::from_utf8(out).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 
@@ -119,7 +168,7 @@ mod tests {
     #[test]
     fn bytes_that_are_not_text_are_answered() {
         let mut out = Vec::new();
-        filter(Workload::new(Policy::default()), &b"\xff\xfe{\n"[..], &mut out).unwrap();
+        filter().run(&b"\xff\xfe{\n"[..], &mut out).unwrap();
         let answer: serde_json::Value = serde_json::from_slice(&out).unwrap();
         assert_eq!(answer["line"], 1);
     }

@@ -140,7 +140,8 @@ fn new_table(header: &[&str]) -> Table {
     table
 }
 
-fn read_history(path: &std::path::Path, zone: &TimeZone) -> anyhow::Result<History> {
+/// Reads `--history FILE`; what was odd in it goes to standard error.
+pub(super) fn read_history(path: &std::path::Path, zone: &TimeZone) -> anyhow::Result<History> {
     let file = std::fs::File::open(path).with_context(|| format!("--history {}", path.display()))?;
     let history = csv::read(file, zone).with_context(|| format!("--history {}", path.display()))?;
     history.warnings.iter().for_each(|warning| eprintln!("warning: {warning}"));

@@ -86,8 +86,13 @@ impl Workload {
     /// Gives the plan a forecast to lean on where the policy allows one.
     #[must_use]
     pub fn with_forecast(mut self, forecast: Box<dyn ArrivalForecast>) -> Self {
-        self.forecast = Some(forecast);
+        self.set_forecast(forecast);
         self
+    }
+
+    /// Puts a forecast in the place of the one before.
+    pub fn set_forecast(&mut self, forecast: Box<dyn ArrivalForecast>) {
+        self.forecast = Some(forecast);
     }
 
     /// The policy in force.
