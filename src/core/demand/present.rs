@@ -11,6 +11,8 @@ const SLOPE_HALF_LIFE_SECONDS: f64 = 1200.0;
 const SLOPE_FADE_SECONDS: f64 = 1200.0;
 /// A surge is looked for in the newest seconds of this length, and in twice as many.
 const SURGE_SECONDS: f64 = 45.0;
+/// A surge that these newest seconds no longer show is over but for a remainder.
+const NEWEST_SECONDS: f64 = 22.5;
 /// A surge older than this many such pieces has become the level.
 const SURGE_PIECES: u32 = 8;
 /// The part of its age that a surge is expected to go on for: half of the newest are lumps, such as
@@ -58,6 +60,11 @@ impl Present {
         }
         if present.surge != 0.0 {
             present.surge_seconds = SURGE_REMAINS * present.age_of_surge(log, now);
+            let (orders, covered) = log.recent(now, NEWEST_SECONDS);
+            let newest = if covered > 0.0 { orders / covered - present.level } else { present.surge };
+            if newest * present.surge.signum() < 0.35 * present.surge.abs() {
+                present.surge_seconds *= 0.3;
+            }
         }
         present
     }

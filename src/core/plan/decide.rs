@@ -7,7 +7,7 @@ use super::reason;
 use super::situation::{Fleet, Situation};
 use super::string::{Corridor, Segment};
 use super::tuning::{
-    CATCH_UP_SHARE, CUT_OFF_RESERVE, CYCLE_SECONDS, DEVIATIONS, LEAST_CATCH_UP_SECONDS, NODE_DEVIATIONS,
+    CATCH_UP_SHARE, CUT_OFF_RESERVE, CYCLE_SECONDS, DEVIATIONS, DOWN_SLACK_REPLICAS, LEAST_CATCH_UP_SECONDS, NODE_DEVIATIONS,
     SETTLED_SHARE, SURE_DEVIATION, UP_SLACK_REPLICAS, UP_SLACK_SHARE, WAIT_LIMIT, WAIT_RESERVE,
 };
 use crate::core::decision::{
@@ -285,7 +285,7 @@ fn planned(situation: &Situation, plan: &Plan) -> u32 {
     let slack = UP_SLACK_REPLICAS + UP_SLACK_SHARE * f64::from(existing);
     let enough = existing > 0 && plan.up <= f64::from(existing) + slack;
     let up = if enough { whole(plan.up).min(existing) } else { whole(plan.up) };
-    up.max(existing.min(whole(plan.now)))
+    up.max(existing.min(whole(plan.now - DOWN_SLACK_REPLICAS).max(whole(plan.now.min(1.0)))))
 }
 
 /// Whether an order is likely before a worker brought back from zero had earned its keep.

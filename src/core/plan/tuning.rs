@@ -36,3 +36,6 @@ pub const SETTLED_SHARE: f64 = 0.1;
 pub const SETTLED_SECONDS: f64 = 300.0;
 /// A service rate known better than to this relative deviation is taken at its mean.
 pub const SURE_DEVIATION: f64 = 0.12;
+/// A fraction of a replica that the reserve can carry for a while is not kept: without this a need
+/// of 2.1 would hold three workers all night.
+pub const DOWN_SLACK_REPLICAS: f64 = 0.3;
