@@ -160,6 +160,9 @@ mod tests {
             prometheus_server_address: None,
             prometheus_tenant: None,
             replicas_query: None,
+            node_pool: None,
+            capacity_buffer: None,
+            placeholder: None,
             mode: Mode::Act,
             policy: Policy::default(),
         }

@@ -35,6 +35,9 @@ fn queues_trigger(urls: &[&str], throughput: ThroughputSource) -> Trigger {
         prometheus_server_address: None,
         prometheus_tenant: None,
         replicas_query: None,
+        node_pool: None,
+        capacity_buffer: None,
+        placeholder: None,
         mode: Mode::Act,
         policy: Policy::default(),
     }
