@@ -145,26 +145,17 @@ impl Scope<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::Policy;
-    use crate::trigger::Mode;
+    use crate::trigger::Origin;
 
     const QUEUE: &str = "https://sqs.eu-central-1.amazonaws.com/123456789012/orders";
 
     fn trigger() -> Trigger {
         Trigger {
-            backlog: BacklogSource::Sqs(vec![QUEUE.to_owned()]),
             throughput: ThroughputSource::CloudWatch,
             aws_region: None,
-            aws_endpoint: None,
-            aws_role_arn: None,
-            prometheus_server_address: None,
-            prometheus_tenant: None,
-            replicas_query: None,
-            node_pool: None,
-            capacity_buffer: None,
-            placeholder: None,
-            mode: Mode::Act,
-            policy: Policy::default(),
+            ..crate::trigger::parse([("queueURL", QUEUE), ("targetWait", "5m")], Origin::Request)
+                .trigger
+                .unwrap()
         }
     }
 

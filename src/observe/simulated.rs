@@ -167,25 +167,13 @@ fn nothing(now: Timestamp) -> Observed {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::{Interval, Policy, QueueReading};
-    use crate::trigger::{BacklogSource, Mode, ThroughputSource};
+    use crate::core::{Interval, QueueReading};
+    use crate::trigger::Origin;
 
     fn trigger() -> Trigger {
-        Trigger {
-            backlog: BacklogSource::Sqs(vec!["https://sqs.eu-central-1.amazonaws.com/1/orders".to_owned()]),
-            throughput: ThroughputSource::Queue,
-            aws_region: None,
-            aws_endpoint: None,
-            aws_role_arn: None,
-            prometheus_server_address: None,
-            prometheus_tenant: None,
-            replicas_query: None,
-            node_pool: None,
-            capacity_buffer: None,
-            placeholder: None,
-            mode: Mode::Act,
-            policy: Policy::default(),
-        }
+        let url = "https://sqs.eu-central-1.amazonaws.com/123456789012/orders";
+        let metadata = [("queueURL", url), ("targetWait", "5m")];
+        crate::trigger::parse(metadata, Origin::Request).trigger.unwrap()
     }
 
     fn workload() -> WorkloadId {

@@ -15,31 +15,23 @@ mod sqs;
 use std::time::Duration;
 
 use peakscaler::clock::Clock;
-use peakscaler::core::Policy;
 use peakscaler::observe::{
     AllowList, LiveOptions, LiveSources, Observed, Sources, WorkloadId, WorkloadSource,
 };
-use peakscaler::trigger::{BacklogSource, Mode, ThroughputSource, Trigger};
+use peakscaler::trigger::{self, BacklogSource, Origin, ThroughputSource, Trigger};
 
 use support::emulator::{PATIENCE, REGION, identity};
 use support::process::install_crypto;
 
 /// A trigger on these queues.
 fn queues_trigger(urls: &[&str], throughput: ThroughputSource) -> Trigger {
+    let url = "https://sqs.eu-central-1.amazonaws.com/123456789012/orders";
+    let metadata = [("queueURL", url), ("targetWait", "5m")];
     Trigger {
         backlog: BacklogSource::Sqs(urls.iter().map(|url| (*url).to_owned()).collect()),
         throughput,
         aws_region: Some(REGION.to_owned()),
-        aws_endpoint: None,
-        aws_role_arn: None,
-        prometheus_server_address: None,
-        prometheus_tenant: None,
-        replicas_query: None,
-        node_pool: None,
-        capacity_buffer: None,
-        placeholder: None,
-        mode: Mode::Act,
-        policy: Policy::default(),
+        ..trigger::parse(metadata, Origin::Request).trigger.unwrap()
     }
 }
 
