@@ -5,6 +5,7 @@ mod chart;
 mod mstl;
 mod score;
 
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -99,8 +100,8 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         eprintln!("warning: the planner would not use this forecast: {reason}");
     }
     match args.output {
-        Output::Table => println!("{}", table(&slots, &args.time_zone)),
-        Output::Svg => println!("{}", chart::svg(&history.intervals, &slots, &args.time_zone)),
+        Output::Table => say(&table(&slots, &args.time_zone).to_string())?,
+        Output::Svg => say(&chart::svg(&history.intervals, &slots, &args.time_zone))?,
         Output::Json => {
             let report = Report {
                 time_zone: args.time_zone.iana_name().unwrap_or("UTC"),
@@ -111,10 +112,18 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
                 slots: &slots,
                 candidates: candidates(&forecast),
             };
-            println!("{}", serde_json::to_string_pretty(&report)?);
+            say(&serde_json::to_string_pretty(&report)?)?;
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Writes to standard output; a reader that went away (`| head`) is no error.
+fn say(text: &str) -> anyhow::Result<()> {
+    match writeln!(std::io::stdout(), "{text}") {
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        written => Ok(written?),
+    }
 }
 
 fn candidates(forecast: &ProfileForecast) -> Vec<Candidate> {

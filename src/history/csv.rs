@@ -116,7 +116,7 @@ fn parse(input: impl Read) -> Result<Vec<Row>, HistoryError> {
                 "timestamp {at:?} is not a local time such as 2024-11-29T08:00:00 (no offset, no Z)"
             ))
         })?;
-        if at.ends_with(|last: char| last == ']') || at.rfind(['+', '-']).is_some_and(|place| place > 10) {
+        if at.ends_with(']') || at.rfind(['+', '-']).is_some_and(|place| place > 10) {
             return Err(wrong(format!(
                 "timestamp {at:?} has an offset; write local times and give --time-zone"
             )));
@@ -220,7 +220,8 @@ fn place(
                 count: 0.5 * row.count,
             })),
             2 => {
-                history.intervals.push(Interval { from: both[nth], to: both[nth] + length, count: row.count })
+                let from = both[nth];
+                history.intervals.push(Interval { from, to: from + length, count: row.count });
             }
             times => {
                 return Err(

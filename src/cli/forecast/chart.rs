@@ -12,17 +12,19 @@ const HEIGHT: f64 = 360.0;
 const MARGIN: f64 = 50.0;
 /// Seconds of history that are shown before the forecast.
 const SHOWN_SECONDS: i64 = 2 * 86_400;
+/// Times are written at multiples of this many seconds.
+const QUARTER_DAY: i64 = 21_600;
 
 /// Maps seconds and orders an hour to the picture.
 struct Scale {
-    from: f64,
-    to: f64,
+    from: i64,
+    to: i64,
     top: f64,
 }
 
 impl Scale {
     fn x(&self, seconds: f64) -> f64 {
-        MARGIN + (seconds - self.from) / (self.to - self.from).max(1.0) * (WIDTH - 2.0 * MARGIN)
+        MARGIN + (seconds - self.from as f64) / (self.to - self.from).max(1) as f64 * (WIDTH - 2.0 * MARGIN)
     }
 
     fn y(&self, orders: f64) -> f64 {
@@ -49,7 +51,7 @@ pub(super) fn svg(intervals: &[Interval], slots: &[SlotForecast], zone: &TimeZon
     };
     let [low, median, high, highest] = [0, 1, 2, 3].map(line);
     let largest = known.iter().chain(&highest).map(|point| point.1).fold(1.0, f64::max);
-    let scale = Scale { from: (start - SHOWN_SECONDS) as f64, to: end as f64, top: nice(largest) };
+    let scale = Scale { from: start - SHOWN_SECONDS, to: end, top: nice(largest) };
     let mut svg = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" font-family=\"sans-serif\" font-size=\"11\">\n\
          <rect width=\"100%\" height=\"100%\" fill=\"#fff\"/>\n"
@@ -76,18 +78,19 @@ fn axes(svg: &mut String, scale: &Scale, zone: &TimeZone) {
             y + 4.0
         );
     }
+    let step = ((scale.to - scale.from) / 12 / QUARTER_DAY + 1) * QUARTER_DAY;
     let mut seconds = scale.from;
     while seconds <= scale.to {
-        if let Ok(moment) = jiff::Timestamp::from_second(seconds as i64) {
+        if let Ok(moment) = jiff::Timestamp::from_second(seconds) {
             let label = moment.to_zoned(zone.clone()).strftime("%a %H:%M").to_string();
-            let x = scale.x(seconds);
+            let x = scale.x(seconds as f64);
             let _ = writeln!(
                 svg,
                 "<text x=\"{x:.1}\" y=\"{:.0}\" text-anchor=\"middle\">{label}</text>",
                 HEIGHT - 30.0
             );
         }
-        seconds += ((scale.to - scale.from) / 12.0 / 21_600.0).ceil().max(1.0) * 21_600.0;
+        seconds += step;
     }
 }
 

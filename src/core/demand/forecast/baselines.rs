@@ -3,6 +3,7 @@
 //! Their quantiles are the point forecast plus the empirical quantile of the errors that the same
 //! rule made in the same slot of the last eight weeks' days, its neighbours' included.
 
+use super::grid::whole;
 use super::score::{DayAhead, Past, Path, SCORED_LEVELS};
 
 const WEEK: usize = 7;
@@ -47,12 +48,12 @@ impl DayAhead for SameSlotMean {
             .collect();
         let mut quantiles: [Vec<f64>; SCORED_LEVELS.len()] =
             std::array::from_fn(|_| Vec::with_capacity(slots));
-        for slot in 0..slots {
+        for (slot, point) in point.iter().enumerate() {
             let around = [(slot + slots - 1) % slots, slot, (slot + 1) % slots];
             let mut pooled: Vec<f64> = around.iter().flat_map(|slot| errors[*slot].iter().copied()).collect();
             pooled.sort_by(f64::total_cmp);
             for (path, level) in quantiles.iter_mut().zip(SCORED_LEVELS) {
-                path.push((point[slot] + empirical_quantile(&pooled, level)).max(0.0));
+                path.push((point + empirical_quantile(&pooled, level)).max(0.0));
             }
         }
         Some(Path { point, quantiles })
@@ -65,7 +66,7 @@ pub fn empirical_quantile(ascending: &[f64], level: f64) -> f64 {
         return 0.0;
     };
     let place = level * last as f64;
-    let below = place.floor() as usize;
+    let below = whole(place);
     let above = (below + 1).min(last);
     ascending[below] + (ascending[above] - ascending[below]) * (place - place.floor())
 }

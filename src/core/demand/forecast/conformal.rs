@@ -10,7 +10,7 @@ use super::distribution::{count_quantile, normal_quantile};
 pub(super) const LEVELS: [f64; 5] = [0.05, 0.25, 0.5, 0.9, 0.99];
 /// Standard normal scores of [`LEVELS`].
 const PLAIN: [f64; LEVELS.len()] =
-    [-1.644_853_626_951_472, -0.674_489_750_196_082, 0.0, 1.281_551_565_544_600, 2.326_347_874_040_841];
+    [-1.644_853_626_951_472, -0.674_489_750_196_082, 0.0, 1.281_551_565_544_6, 2.326_347_874_040_841];
 /// Step after a day of each level, in probability: the outer ones miss seldom and need longer ones.
 const STEPS: [f64; LEVELS.len()] = [0.1, 0.05, 0.05, 0.1, 0.05];
 /// Scores stay within this: a quantile is not chased without end.

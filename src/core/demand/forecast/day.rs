@@ -91,7 +91,9 @@ impl DayModel {
         self.dispersion.variances(&mean, &mut variance);
         let gain = self.candidates.level_gain();
         let growth = 1.0 + days_ahead as f64 * gain * gain;
-        variance.iter_mut().for_each(|one| *one *= growth);
+        for one in &mut variance {
+            *one *= growth;
+        }
         DayForecast {
             mean,
             variance,

@@ -53,14 +53,14 @@ impl DayClock {
 
     /// Slots in a day.
     pub(super) fn slots(&self) -> usize {
-        (DAY_SECONDS / self.slot_seconds).round() as usize
+        whole((DAY_SECONDS / self.slot_seconds).round())
     }
 
     pub(super) fn place(&mut self, at: Timestamp) -> Place {
         let (date, start, _, plain) = self.day_of(at);
         if plain {
             let since = seconds_between(start, at);
-            let slot = ((since / self.slot_seconds) as usize).min(self.slots() - 1);
+            let slot = whole(since / self.slot_seconds).min(self.slots() - 1);
             let end = (slot + 1) as f64 * self.slot_seconds;
             let passed = (since - slot as f64 * self.slot_seconds) / self.slot_seconds;
             return Place { date, slot, passed, until: later(start, end) };
@@ -70,7 +70,7 @@ impl DayClock {
             + f64::from(time.minute()) * 60.0
             + f64::from(time.second())
             + f64::from(time.subsec_nanosecond()) * 1e-9;
-        let slot = ((since / self.slot_seconds) as usize).min(self.slots() - 1);
+        let slot = whole(since / self.slot_seconds).min(self.slots() - 1);
         let left = (slot + 1) as f64 * self.slot_seconds - since;
         let passed = 1.0 - left / self.slot_seconds;
         let mut until = later(at, left);
@@ -194,6 +194,16 @@ pub(super) fn for_each_piece(
 pub(super) fn usable(interval: &Interval) -> bool {
     let seconds = seconds_between(interval.from, interval.to);
     (0.0..=1e15).contains(&interval.count) && seconds > 0.0 && seconds <= LONGEST_INTERVAL_SECONDS
+}
+
+/// The whole part of a small number that is not negative.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "slots of a day and steps between them: small and never negative"
+)]
+pub(super) fn whole(value: f64) -> usize {
+    value as usize
 }
 
 /// Seconds from one moment to another, negative where it is earlier.

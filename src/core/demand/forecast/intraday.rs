@@ -9,6 +9,8 @@
 
 use std::collections::VecDeque;
 
+use super::grid::whole;
+
 /// Half-lives of the two sums, in seconds.
 const HALF_LIVES: [f64; 2] = [25.0 * 60.0, 3.0 * 3600.0];
 /// Ratios lie between one over this and this, seen as well as applied.
@@ -115,13 +117,13 @@ impl Intraday {
             let error = (count / expected - 1.0).clamp(-1.0, CAP - 1.0);
             let doubt = DOUBT_DAYS / self.days.min(MEMORY / 86_400.0);
             for (worth, distance) in self.worths.iter_mut().zip(DISTANCES) {
-                let back = (distance / self.slot_seconds).round() as usize;
+                let back = whole((distance / self.slot_seconds).round());
                 if let Some(signals) = self.past.get(back) {
                     worth.learn(*signals, error, expected, keep, doubt);
                 }
             }
         }
-        let longest = (DISTANCES[DISTANCES.len() - 1] / self.slot_seconds).round() as usize;
+        let longest = whole((DISTANCES[DISTANCES.len() - 1] / self.slot_seconds).round());
         self.past.push_front(self.signals());
         self.past.truncate(longest + 1);
     }
