@@ -23,9 +23,9 @@ pub(super) struct DemoArguments {
     /// Hour of the day to begin at; a lively one when not given, 0 with --fast
     #[arg(long, value_name = "HOUR", value_parser = clap::value_parser!(u32).range(0..24))]
     start_hour: Option<u32>,
-    /// What the orders, pods and nodes are drawn from
-    #[arg(long, default_value_t = 1)]
-    seed: u64,
+    /// What orders, pods and nodes are drawn from; the scenario file's own when not given
+    #[arg(long)]
+    seed: Option<u64>,
     /// Port of the live page on 127.0.0.1; 0 for a free one
     #[arg(long, default_value_t = 0)]
     port: u16,

@@ -2,37 +2,24 @@
 
 use std::collections::BTreeMap;
 
-use jiff::civil::date;
-
+use super::metrics_server::{ARRIVAL_QUERY, COMPLETION_QUERY, REPLICAS_QUERY};
 use crate::core::CutOff;
-use crate::replay::scenario::{
-    Generator, Goal, Imports, Nodes, OrderSource, Peak, Pods, Scenario, Sensors, Service, Slow, Throughput,
-    Window,
-};
+use crate::replay::scenario::{Scenario, ScenarioError, Throughput};
 use crate::replay::units::{HOUR, Millis, millis};
 
-use super::metrics_server::{ARRIVAL_QUERY, COMPLETION_QUERY, REPLICAS_QUERY};
-
-/// Longest wait, in seconds: close to the lead times below, where scaling is hard.
-const TARGET_WAIT_SECONDS: f64 = 120.0;
-/// Pod created to Ready, in seconds.
-const POD_LEAD_SECONDS: f64 = 45.0;
-/// Node asked for to Initialized, in seconds.
-const NODE_LEAD_SECONDS: f64 = 100.0;
 /// A worker that is told to stop may finish its order, as a pod that works on orders should be set.
 const GRACE_SECONDS: f64 = 120.0;
 /// The carriers' cut-offs, in the words of the metadata key.
 const CUT_OFFS: &str = "DPD Mon-Fri 14:00+45m; PPL Mon-Sat 17:30+30m";
-const TIME_ZONE: &str = "Europe/Prague";
 
 /// Which day is played.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Day {
-    /// An ordinary Wednesday of about 30,000 orders.
+    /// An ordinary day of about 30,000 orders.
     Normal,
     /// Black Friday: seven times as many.
     BlackFriday,
-    /// An ordinary Wednesday on which work takes 1.8 times as long from 13:00 to 17:00.
+    /// An ordinary day on which work takes 1.8 times as long from 13:00 to 17:00; wait 300 s.
     SlowWorkers,
 }
 
@@ -55,44 +42,23 @@ impl Day {
         }
     }
 
-    /// The whole day as the simulated centre plays it.
-    pub fn scenario(self, seed: u64) -> Scenario {
-        let peak = match self {
-            Self::BlackFriday => Some(Peak { day: 0, factor: 7.0, before: Vec::new(), after: Vec::new() }),
-            Self::Normal | Self::SlowWorkers => None,
-        };
-        let slow = match self {
-            Self::SlowWorkers => {
-                let window = Window { day: Some(0), from_hour: 13.0, hours: 4.0 };
-                vec![Slow { window, factor: 1.8 }]
-            }
-            Self::Normal | Self::BlackFriday => Vec::new(),
-        };
-        Scenario {
-            name: self.name().to_owned(),
-            seed,
-            time_zone: TIME_ZONE.to_owned(),
-            start: match self {
-                Self::BlackFriday => date(2026, 11, 27),
-                Self::Normal | Self::SlowWorkers => date(2026, 11, 18),
-            },
-            days: 1,
-            warm_up_days: 0,
-            orders: OrderSource::Generator(Generator { imports: imports(), peak, ..Generator::default() }),
-            goal: Goal { target_wait_seconds: Some(TARGET_WAIT_SECONDS), cut_offs: cut_offs() },
-            service: Service { slow, grace_seconds: GRACE_SECONDS, ..Service::default() },
-            pods: Pods { lead_seconds: POD_LEAD_SECONDS, ..Pods::default() },
-            nodes: Nodes { lead_seconds: NODE_LEAD_SECONDS, ..Nodes::default() },
-            sensors: Sensors { throughput: Throughput::Prometheus, ..Sensors::default() },
-            ..Scenario::default()
-        }
+    /// The whole day as the simulated centre plays it: the scenario file of the same name, with
+    /// carriers, a metrics store, and workers that may finish what they have begun.
+    ///
+    /// # Errors
+    /// When the file is not a scenario.
+    pub fn scenario(self, seed: Option<u64>) -> Result<Scenario, ScenarioError> {
+        let mut scenario = Scenario::parse(match self {
+            Self::Normal => include_str!("../../scenarios/normal.yaml"),
+            Self::BlackFriday => include_str!("../../scenarios/black-friday.yaml"),
+            Self::SlowWorkers => include_str!("../../scenarios/slow-workers.yaml"),
+        })?;
+        scenario.seed = seed.unwrap_or(scenario.seed);
+        scenario.goal.cut_offs = cut_offs();
+        scenario.sensors.throughput = Throughput::Prometheus;
+        scenario.service.grace_seconds = GRACE_SECONDS;
+        Ok(scenario)
     }
-}
-
-/// E-shops that hand over their batches within ten minutes: a batch at once, many times the orders of
-/// the minute before, is late within [`TARGET_WAIT_SECONDS`] whoever decides.
-fn imports() -> Imports {
-    Imports { over_seconds: 600.0, ..Imports::default() }
 }
 
 /// [`CUT_OFFS`] as the centre keeps them.
@@ -113,7 +79,7 @@ pub fn metadata(
     queue_endpoint: &str,
     metrics_url: &str,
 ) -> BTreeMap<String, String> {
-    let pods = &scenario.pods;
+    let (pods, seconds) = (&scenario.pods, |seconds: f64| format!("{seconds}s"));
     [
         ("queueURL", queue_url.to_owned()),
         ("awsRegion", REGION.to_owned()),
@@ -123,13 +89,13 @@ pub fn metadata(
         ("arrivalQuery", ARRIVAL_QUERY.to_owned()),
         ("completionQuery", COMPLETION_QUERY.to_owned()),
         ("replicasQuery", REPLICAS_QUERY.to_owned()),
-        ("targetWait", format!("{TARGET_WAIT_SECONDS}s")),
+        ("targetWait", seconds(scenario.goal.target_wait_seconds.unwrap_or_default())),
         ("cutOffs", CUT_OFFS.to_owned()),
         ("timeZone", scenario.time_zone.clone()),
         ("minReplicas", pods.min.to_string()),
         ("maxReplicas", pods.max.to_string()),
-        ("podLeadTime", format!("{POD_LEAD_SECONDS}s")),
-        ("nodeLeadTime", format!("{NODE_LEAD_SECONDS}s")),
+        ("podLeadTime", seconds(pods.lead_seconds)),
+        ("nodeLeadTime", seconds(scenario.nodes.lead_seconds)),
     ]
     .into_iter()
     .map(|(key, value)| (key.to_owned(), value))
@@ -164,7 +130,7 @@ mod tests {
     #[test]
     fn every_day_is_a_valid_scenario() {
         for day in [Day::Normal, Day::BlackFriday, Day::SlowWorkers] {
-            day.scenario(1).validate().unwrap();
+            day.scenario(None).unwrap().validate().unwrap();
         }
     }
 
@@ -177,7 +143,7 @@ mod tests {
 
     #[test]
     fn the_trigger_says_what_the_centre_does() {
-        let scenario = Day::BlackFriday.scenario(1);
+        let scenario = Day::BlackFriday.scenario(Some(1)).unwrap();
         let metadata = metadata(
             &scenario,
             "http://127.0.0.1:1/000000000000/orders",

@@ -51,8 +51,8 @@ const LAST_READ: Duration = Duration::from_secs(1);
 pub struct Plan {
     /// Which day.
     pub day: Day,
-    /// What it is drawn from.
-    pub seed: u64,
+    /// What it is drawn from; the scenario file's own when not given.
+    pub seed: Option<u64>,
     /// Which part of it.
     pub stretch: Stretch,
     /// Simulated seconds a second.
@@ -160,7 +160,7 @@ struct Prepared {
 
 /// Plays the hours before the stretch in the simulator, under the same core.
 fn prepare(plan: Plan) -> Result<Prepared, DemoError> {
-    let cell = Arc::new(Cell::new(plan.day.scenario(plan.seed))?);
+    let cell = Arc::new(Cell::new(plan.day.scenario(plan.seed)?)?);
     let mut control = Control::new(&cell, CorePolicy::for_scenario(cell.scenario()));
     let recorder = Recorder::default();
     for scrape in 0..=plan.stretch.from / SCRAPE_EVERY {

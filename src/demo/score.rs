@@ -205,8 +205,8 @@ impl fmt::Display for DayScore {
 ///
 /// # Errors
 /// When the day's scenario contradicts itself.
-pub fn play(day: Day, seed: u64, stretch: Stretch) -> Result<DayScore, ScenarioError> {
-    let cell = Cell::new(day.scenario(seed))?;
+pub fn play(day: Day, seed: Option<u64>, stretch: Stretch) -> Result<DayScore, ScenarioError> {
+    let cell = Cell::new(day.scenario(seed)?)?;
     let judge = Judge::new(&cell);
     let mut ours = Contender::ours(&cell, stretch);
     ours.advance_to(stretch.to);

@@ -8,7 +8,7 @@ use peakscaler::replay::run::Cell;
 
 #[test]
 fn black_friday_is_in_time_at_little_more_than_the_work() {
-    let cell = Cell::new(Day::BlackFriday.scenario(1)).unwrap();
+    let cell = Cell::new(Day::BlackFriday.scenario(None).unwrap()).unwrap();
     let stretch = Stretch::new(0, None);
     let mut ours = Contender::ours(&cell, stretch);
     ours.advance_to(stretch.to);
@@ -20,7 +20,7 @@ fn black_friday_is_in_time_at_little_more_than_the_work() {
 
 #[test]
 fn the_score_is_that_of_the_replay() {
-    let cell = Cell::new(Day::SlowWorkers.scenario(3)).unwrap();
+    let cell = Cell::new(Day::SlowWorkers.scenario(Some(3)).unwrap()).unwrap();
     let stretch = Stretch::new(0, None);
     let mut ours = Contender::ours(&cell, stretch);
     ours.advance_to(stretch.to);
@@ -34,7 +34,7 @@ fn the_score_is_that_of_the_replay() {
 
 #[test]
 fn a_stretch_counts_its_own_orders_and_hours_only() {
-    let cell = Cell::new(Day::Normal.scenario(1)).unwrap();
+    let cell = Cell::new(Day::Normal.scenario(None).unwrap()).unwrap();
     let judge = Judge::new(&cell);
     let score = |stretch: Stretch| {
         let mut ours = Contender::ours(&cell, stretch);
