@@ -7,6 +7,7 @@ pub mod admin;
 pub mod cli;
 pub mod clock;
 pub mod core;
+pub mod demo;
 pub mod engine;
 pub mod grpc;
 pub mod history;

@@ -2,6 +2,7 @@
 
 pub mod check;
 mod decide;
+mod demo;
 pub mod docs;
 mod explain;
 pub mod forecast;
@@ -28,6 +29,8 @@ enum Command {
     Check(check::Args),
     /// Write a generated document to standard output.
     Docs(docs::Args),
+    /// Show the main job with no account and no cluster: a simulated centre, scaled in fast motion.
+    Demo(demo::DemoArguments),
     /// Decide line by line: observations in on standard input, decisions out on standard output.
     Decide(decide::DecideArguments),
     /// Foresee the orders of the hours ahead from a history, and score such forecasts.
@@ -45,6 +48,7 @@ impl Cli {
             Command::Explain(arguments) => explain::run(&arguments),
             Command::Check(arguments) => check::run(arguments),
             Command::Docs(arguments) => docs::run(arguments),
+            Command::Demo(arguments) => demo::run(&arguments),
             Command::Decide(arguments) => decide::run(&arguments),
             Command::Forecast(arguments) => forecast::run(arguments),
         }

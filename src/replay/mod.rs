@@ -43,6 +43,29 @@ pub trait ScalingPolicy {
     }
 }
 
+/// A policy that is borrowed or in a box is one.
+impl<P> ScalingPolicy for P
+where
+    P: std::ops::DerefMut,
+    P::Target: ScalingPolicy,
+{
+    fn name(&self) -> &str {
+        (**self).name()
+    }
+
+    fn decide(&mut self, observation: &Observation) -> Answer {
+        (**self).decide(observation)
+    }
+
+    fn behavior(&self) -> Behavior {
+        (**self).behavior()
+    }
+
+    fn samples_itself(&self) -> bool {
+        (**self).samples_itself()
+    }
+}
+
 /// What a policy answers.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Answer {

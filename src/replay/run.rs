@@ -69,22 +69,23 @@ impl Cell {
     /// Runs a policy from the start to the end.
     pub fn run(&self, policy: &mut dyn ScalingPolicy) -> Score {
         let mut control = Control::new(self, policy);
-        control.run();
+        control.advance_to(self.scenario.end());
         let name = control.policy.name().to_owned();
         let (outcomes, tally) = control.world.finish();
         Score::of(&name, &self.scenario, &self.orders, &outcomes, &tally, Some(self.least_peak))
     }
 }
 
-/// The control loop around a policy.
-struct Control<'a> {
+/// The control loop around a policy, moved on at will.
+pub struct Control<P> {
     world: World,
     sensors: Sensors,
     hpa: Hpa,
-    policy: &'a mut dyn ScalingPolicy,
+    policy: P,
     last: Option<Answer>,
     last_active: Millis,
-    end: Millis,
+    /// When each duty is due next, and its period.
+    duties: Vec<(Millis, Duty, Millis)>,
 }
 
 /// What is due next.
@@ -95,10 +96,19 @@ enum Duty {
     Poll,
 }
 
-impl<'a> Control<'a> {
-    fn new(cell: &Cell, policy: &'a mut dyn ScalingPolicy) -> Self {
+impl<P: ScalingPolicy> Control<P> {
+    /// A centre at its start, under `policy`.
+    pub fn new(cell: &Cell, policy: P) -> Self {
         let scenario = &cell.scenario;
         let hpa = Hpa::new(policy.behavior(), scenario.pods.min, scenario.pods.max);
+        let sampling = millis(scenario.sensors.sampling_seconds);
+        let sync = millis(scenario.keda.sync_seconds);
+        let polling = millis(scenario.keda.polling_seconds);
+        // the three beats are not in step with each other; thirds keep them apart
+        let mut duties = vec![(sync / 3, Duty::Sync, sync), (polling / 3 + sync / 3, Duty::Poll, polling)];
+        if policy.samples_itself() {
+            duties.push((sampling, Duty::Sample, sampling));
+        }
         Self {
             world: cell.world(),
             sensors: Sensors::new(Arc::clone(scenario)),
@@ -106,23 +116,15 @@ impl<'a> Control<'a> {
             policy,
             last: None,
             last_active: 0,
-            end: scenario.end(),
+            duties,
         }
     }
 
-    fn run(&mut self) {
-        let scenario = self.world.scenario();
-        let sampling = millis(scenario.sensors.sampling_seconds);
-        let sync = millis(scenario.keda.sync_seconds);
-        let polling = millis(scenario.keda.polling_seconds);
-        // the three beats are not in step with each other; thirds keep them apart
-        let mut duties = vec![(sync / 3, Duty::Sync, sync), (polling / 3 + sync / 3, Duty::Poll, polling)];
-        if self.policy.samples_itself() {
-            duties.push((sampling, Duty::Sample, sampling));
-        }
-        while let Some(next) = duties.iter_mut().min_by_key(|(at, duty, _)| (*at, *duty)) {
+    /// Moves on to `time`, every duty until then included.
+    pub fn advance_to(&mut self, time: Millis) {
+        while let Some(next) = self.duties.iter_mut().min_by_key(|(at, duty, _)| (*at, *duty)) {
             let (at, duty, every) = *next;
-            if at > self.end {
+            if at > time {
                 break;
             }
             next.0 += every;
@@ -132,7 +134,17 @@ impl<'a> Control<'a> {
                 Duty::Poll => self.poll(at),
             }
         }
-        self.world.advance_to(self.end);
+        self.world.advance_to(time);
+    }
+
+    /// The centre.
+    pub fn world(&self) -> &World {
+        &self.world
+    }
+
+    /// Gives up the policy and keeps the centre.
+    pub fn into_world(self) -> World {
+        self.world
     }
 
     /// Reads the instruments at `at` and asks the policy.

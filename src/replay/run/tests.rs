@@ -174,13 +174,12 @@ fn zero_to_one_and_back_is_keda_s_part() {
     let cell = Cell::new(scenario).unwrap();
     let mut policy = KedaSqs::with_defaults();
     let mut control = Control::new(&cell, &mut policy);
-    control.end = 6 * HOUR - 1;
-    control.run();
+    control.advance_to(6 * HOUR - 1);
     assert_eq!(control.world.wanted(), 0, "nothing waits");
     let score = cell.run(&mut KedaSqs::with_defaults());
     assert_eq!(score.late, 0);
     let mut policy = KedaSqs::with_defaults();
     let mut control = Control::new(&cell, &mut policy);
-    control.run();
+    control.advance_to(cell.scenario().end());
     assert_eq!((control.world.wanted(), control.world.backlog()), (0, 0), "and back after the cool-down");
 }
