@@ -67,12 +67,16 @@ impl ArrivalLog {
         self.known_until
     }
 
-    /// Logs `count` orders that are known to have arrived in `[from, to)`.
+    /// Logs `count` orders that are known to have arrived in `[from, to)`. What is known already is
+    /// not counted again: a source that is opened anew tells its last hour once more.
     pub fn add_known(&mut self, from: f64, to: f64, count: f64) {
         self.known_until = Some(self.known_until.map_or(to, |until| until.max(to)));
         self.spread(from, to, count, |bin, orders, seconds| {
-            bin.known += orders;
-            bin.known_seconds += seconds;
+            let unknown = (BIN_SECONDS as f32 - bin.known_seconds).clamp(0.0, seconds);
+            if seconds > 0.0 {
+                bin.known += orders * unknown / seconds;
+                bin.known_seconds += unknown;
+            }
         });
     }
 
@@ -269,6 +273,14 @@ mod tests {
         assert!((log.recent(60.0, 60.0).0 - 600.0).abs() < 1e-3);
         log.add_known(0.0, 30.0, 30.0);
         assert!((log.recent(60.0, 60.0).0 - 330.0).abs() < 1e-3);
+    }
+
+    #[test]
+    fn what_is_told_twice_counts_once() {
+        let mut log = ArrivalLog::default();
+        log.add_known(0.0, 60.0, 60.0);
+        log.add_known(30.0, 90.0, 60.0);
+        assert!((log.recent(90.0, 90.0).0 - 90.0).abs() < 1e-3);
     }
 
     #[test]

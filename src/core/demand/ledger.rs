@@ -58,8 +58,11 @@ impl Ledger {
         self.log.add_known(from, to, count);
     }
 
-    /// Learns from orders completed in `[from, to)`.
+    /// Learns from orders completed in `[from, to)`; what was told before is not told again.
     pub fn completed(&mut self, from: f64, to: f64, count: f64) {
+        if self.completions_known_until.is_some_and(|until| from < until - 0.5) {
+            return;
+        }
         self.completions_known_until = Some(self.completions_known_until.map_or(to, |until| until.max(to)));
         self.service.learn(from, to, count);
     }

@@ -210,6 +210,6 @@ mod tests {
         minutes.extend([300.0, 300.0]);
         let (log, now) = log(&minutes);
         let present = Present::read(&log, now, 1.0, 2.0);
-        assert!(present.rate() > 4.0 && present.surge_seconds >= 90.0, "{present:?}");
+        assert!(present.rate() > 4.0 && present.surge_seconds >= 45.0, "{present:?}");
     }
 }

@@ -48,14 +48,11 @@ impl Sensors {
         let mut random_zeros = random(scenario.seed, Stream::Zeros);
         let expected = scenario.sensors.zero_minutes_per_day * f64::from(scenario.days);
         let mut zeros = Vec::new();
-        let mut at = 0.0;
-        loop {
-            let draw: f64 = random_zeros.random_range(f64::MIN_POSITIVE..1.0);
-            at -= draw.ln() / expected.max(1e-9);
-            if at >= 1.0 {
-                break;
-            }
+        let mut gap = || -random_zeros.random_range(f64::MIN_POSITIVE..1.0_f64).ln() / expected.max(1e-9);
+        let mut at = gap();
+        while at < 1.0 {
             zeros.push(millis(at * seconds(scenario.end())));
+            at += gap();
         }
         let random = random(scenario.seed, Stream::Sensors);
         Self { scenario, random, zeros, told_until: 0 }
