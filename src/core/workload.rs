@@ -197,7 +197,7 @@ impl Workload {
                 .find(|decided| now - decided.at >= 60.0)
                 .or(self.decided.front())
                 .map(|decided| decided.desired),
-            contention_replicas: None,
+            contention_replicas: self.ledger.contention(now),
         }
     }
 

@@ -159,6 +159,12 @@ impl Ledger {
         service
     }
 
+    /// Workers beyond which more no longer add throughput, where that was seen.
+    pub fn contention(&self, now: f64) -> Option<u32> {
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a number of pods")]
+        self.service.contention(now).map(|replicas| replicas.ceil() as u32)
+    }
+
     /// Moment of the last good reading.
     pub fn read_at(&self) -> Option<f64> {
         self.read_at

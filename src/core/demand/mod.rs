@@ -1,6 +1,7 @@
 //! Demand: what waits, what arrives, what is expected, and what a worker gets done.
 //!
 //! - [`arrivals`]: when orders arrived, by age;
+//! - [`contention`]: whether more workers still add throughput;
 //! - [`counters`]: the backlog behind queue counters that lie;
 //! - [`ledger`]: the three together;
 //! - [`present`]: the present rate and its slope;
@@ -9,6 +10,7 @@
 //! - [`deadlines`]: carrier cut-offs as moments.
 
 pub mod arrivals;
+pub mod contention;
 pub mod counters;
 pub mod deadlines;
 pub mod forecast;

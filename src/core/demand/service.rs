@@ -8,6 +8,7 @@
 
 use std::collections::VecDeque;
 
+use super::contention::Contention;
 use crate::core::plan::Service;
 use crate::core::plan::situation::ServiceSource;
 use crate::core::policy::ServiceRate;
@@ -84,6 +85,7 @@ pub struct ServiceLearner {
     posterior: Posterior,
     recent: VecDeque<Learned>,
     concurrency: f64,
+    contention: Contention,
     seen: bool,
 }
 
@@ -94,6 +96,7 @@ impl Default for ServiceLearner {
             posterior: Posterior::new(PRIOR_PER_MINUTE / 60.0),
             recent: VecDeque::new(),
             concurrency: 1.0,
+            contention: Contention::default(),
             seen: false,
         }
     }
@@ -128,6 +131,11 @@ impl ServiceLearner {
         }
         let share = (to - from) * if ready > 0.0 { (busy / ready).min(1.0) } else { 1.0 };
         self.seen |= orders > 0.0;
+        if busy > 0.97 * ready && ready > 0.0 {
+            self.contention.learn(to, to - from, ready / (to - from), orders);
+        } else {
+            self.contention.relax();
+        }
         if self.recent.len() >= RECENT {
             self.recent.pop_front();
         }
@@ -198,6 +206,11 @@ impl ServiceLearner {
             Some(ready) => by_messages.min(ready),
             None => by_messages,
         }
+    }
+
+    /// Workers beyond which more add next to nothing.
+    pub fn contention(&self, now: f64) -> Option<f64> {
+        self.contention.replicas(now)
     }
 
     /// The present estimate, or the operator's figure.
