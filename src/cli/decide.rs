@@ -123,7 +123,9 @@ impl Filter {
         }
         if past < intervals.len() {
             let left = intervals.len() - past;
-            eprintln!("warning: --history: {left} rows end after the first observation at {now}; they are left out");
+            eprintln!(
+                "warning: --history: {left} rows end after the first observation at {now}; they are left out"
+            );
         }
         self.workload.set_forecast(Box::new(forecast));
     }

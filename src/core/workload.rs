@@ -158,9 +158,10 @@ impl Workload {
         let horizon = deadlines
             .first()
             .map_or(0.0, |deadline| deadline.dispatch_in_seconds + 60.0)
-            .min(HORIZON_LIMIT_SECONDS)
-            .max(HORIZON_SECONDS)
-            .max(self.policy.target_wait_seconds.unwrap_or(0.0) + pod_lead_seconds + node_lead_seconds + 900.0);
+            .clamp(HORIZON_SECONDS, HORIZON_LIMIT_SECONDS)
+            .max(
+                self.policy.target_wait_seconds.unwrap_or(0.0) + pod_lead_seconds + node_lead_seconds + 900.0,
+            );
         let (outlook, forecast_distrust) = self.outlook(at, &present, horizon);
         let backlog = self.ledger.backlog(now, &present, self.ready(), &self.policy);
         let most = |window: f64| {
@@ -173,7 +174,11 @@ impl Workload {
             fleet_age_seconds: self.replicas.as_ref().map(|(read_at, _)| now - read_at),
             arrivals_age_seconds: self.ledger.arrivals_known_until().map(|until| (now - until).max(0.0)),
             doubtful: self.ledger.doubtful(),
-            backlog: if self.policy.scale_on_in_flight { backlog.total } else { backlog.total - backlog.started },
+            backlog: if self.policy.scale_on_in_flight {
+                backlog.total
+            } else {
+                backlog.total - backlog.started
+            },
             started: backlog.started,
             waiting: backlog.waiting,
             activated: self.ledger.activated(now),
@@ -237,7 +242,10 @@ impl Workload {
     fn check(&self, observation: &Observation) -> Result<(), ObservationError> {
         if seconds(observation.at) < self.now {
             let last = jiff::Timestamp::from_duration(jiff::SignedDuration::from_secs_f64(self.now));
-            return Err(ObservationError::TimeWentBack { at: observation.at, last: last.unwrap_or_default() });
+            return Err(ObservationError::TimeWentBack {
+                at: observation.at,
+                last: last.unwrap_or_default(),
+            });
         }
         let mut counts: Vec<(&'static str, f64)> = Vec::new();
         if let Some(queue) = &observation.queue {
@@ -260,7 +268,11 @@ impl Workload {
         {
             for interval in intervals {
                 if interval.from >= interval.to {
-                    return Err(ObservationError::EmptyInterval { field, from: interval.from, to: interval.to });
+                    return Err(ObservationError::EmptyInterval {
+                        field,
+                        from: interval.from,
+                        to: interval.to,
+                    });
                 }
                 counts.push((field, interval.count));
             }

@@ -218,7 +218,7 @@ async fn a_decision_that_nobody_renews_is_not_answered_for_ever() {
     running.script.set(|shown| shown.frozen_at = Some(start()));
     running.hand.advance(Duration::from_secs(179));
     client.get_metrics(ask(reference("packers", &[]))).await.unwrap();
-    running.hand.advance(Duration::from_secs(60));
+    running.hand.advance(Duration::from_mins(1));
     let status = client.get_metrics(ask(reference("packers", &[]))).await.unwrap_err();
     assert_eq!(status.code(), Code::Unavailable);
     assert!(status.message().contains("staleAfter"), "{}", status.message());

@@ -7,6 +7,7 @@ use crate::core::plan::Cohort;
 
 /// Width of a fine bin.
 pub const BIN_SECONDS: f64 = 15.0;
+const BIN_SECONDS_F32: f32 = 15.0;
 /// Fine bins kept: 64 minutes.
 const FINE_BINS: usize = 256;
 /// Fine bins that make a coarse one: 5 minutes.
@@ -72,7 +73,7 @@ impl ArrivalLog {
     pub fn add_known(&mut self, from: f64, to: f64, count: f64) {
         self.known_until = Some(self.known_until.map_or(to, |until| until.max(to)));
         self.spread(from, to, count, |bin, orders, seconds| {
-            let unknown = (BIN_SECONDS as f32 - bin.known_seconds).clamp(0.0, seconds);
+            let unknown = (BIN_SECONDS_F32 - bin.known_seconds).clamp(0.0, seconds);
             if seconds > 0.0 {
                 bin.known += orders * unknown / seconds;
                 bin.known_seconds += unknown;
@@ -99,7 +100,9 @@ impl ArrivalLog {
             let start = number as f64 * BIN_SECONDS;
             let seconds = (to.min(start + BIN_SECONDS) - from.max(start)).max(0.0);
             let orders = count * seconds / (to - from);
-            if let Some(bin) = usize::try_from(number - oldest).ok().and_then(|index| self.fine.get_mut(index)) {
+            if let Some(bin) =
+                usize::try_from(number - oldest).ok().and_then(|index| self.fine.get_mut(index))
+            {
                 add(bin, orders as f32, seconds as f32);
             }
         }
@@ -111,13 +114,13 @@ impl ArrivalLog {
             self.first = number;
         }
         // After a long silence the old bins say nothing any more.
-        if number - self.first > 2 * FINE_BINS as i64 {
+        if number - self.first > 2 * whole(FINE_BINS) {
             while let Some(bin) = self.fine.pop_front() {
                 self.retire(bin);
             }
             self.first = number;
         }
-        while self.first + (self.fine.len() as i64) <= number {
+        while self.first + whole(self.fine.len()) <= number {
             self.fine.push_back(Bin::default());
             if self.fine.len() > FINE_BINS
                 && let Some(bin) = self.fine.pop_front()
@@ -131,11 +134,11 @@ impl ArrivalLog {
     fn retire(&mut self, bin: Bin) {
         let number = self.first.div_euclid(COARSE);
         self.first += 1;
-        if self.coarse.is_empty() || number - self.first_coarse > 2 * COARSE_BINS as i64 {
+        if self.coarse.is_empty() || number - self.first_coarse > 2 * whole(COARSE_BINS) {
             self.coarse.clear();
             self.first_coarse = number;
         }
-        while self.first_coarse + (self.coarse.len() as i64) <= number {
+        while self.first_coarse + whole(self.coarse.len()) <= number {
             self.coarse.push_back(0.0);
             if self.coarse.len() > COARSE_BINS {
                 self.coarse.pop_front();
@@ -154,7 +157,7 @@ impl ArrivalLog {
         let decay = 0.5_f64.powf(BIN_SECONDS / half_life);
         let mut weight = 1.0;
         for (index, bin) in self.fine.iter().enumerate().rev() {
-            let middle = (self.first + index as i64) as f64 * BIN_SECONDS + BIN_SECONDS / 2.0;
+            let middle = (self.first + whole(index)) as f64 * BIN_SECONDS + BIN_SECONDS / 2.0;
             let age = (now - middle).max(0.0);
             if age > oldest {
                 break;
@@ -183,7 +186,7 @@ impl ArrivalLog {
         let decay = 0.5_f64.powf(BIN_SECONDS / half_life);
         let (mut weight, mut across, mut along, mut error) = (1.0, 0.0, 0.0, 0.0);
         for (index, bin) in self.fine.iter().enumerate().rev() {
-            let middle = (self.first + index as i64) as f64 * BIN_SECONDS + BIN_SECONDS / 2.0;
+            let middle = (self.first + whole(index)) as f64 * BIN_SECONDS + BIN_SECONDS / 2.0;
             let lever = base.age_seconds - (now - middle).max(0.0);
             let (orders, covered) = bin.estimate();
             let seconds = weight * covered * BIN_SECONDS;
@@ -199,7 +202,7 @@ impl ArrivalLog {
     pub fn recent(&self, now: f64, seconds: f64) -> (f64, f64) {
         let (mut orders, mut covered) = (0.0, 0.0);
         for (index, bin) in self.fine.iter().enumerate().rev() {
-            let middle = (self.first + index as i64) as f64 * BIN_SECONDS + BIN_SECONDS / 2.0;
+            let middle = (self.first + whole(index)) as f64 * BIN_SECONDS + BIN_SECONDS / 2.0;
             if now - middle > seconds {
                 break;
             }
@@ -217,17 +220,22 @@ impl ArrivalLog {
     pub fn by_age(&self, now: f64, waiting: f64, rate: f64, unknown_until: f64) -> Vec<Cohort> {
         let mut cohorts = Vec::with_capacity(32);
         let mut left = waiting;
-        let end = (self.first + self.fine.len() as i64) as f64 * BIN_SECONDS;
+        let end = (self.first + whole(self.fine.len())) as f64 * BIN_SECONDS;
         let mut age = 0.0;
         for (index, bin) in self.fine.iter().enumerate().rev() {
             if left <= 1e-9 {
                 break;
             }
-            let start = (self.first + index as i64) as f64 * BIN_SECONDS;
+            let start = (self.first + whole(index)) as f64 * BIN_SECONDS;
             let (orders, covered) = bin.estimate();
             // The bin of the present has only begun.
-            let width = if index + 1 == self.fine.len() { (now - start).clamp(0.0, BIN_SECONDS) } else { BIN_SECONDS };
-            let missing = (width - covered * BIN_SECONDS).max(0.0) * rate + (now - end).max(0.0) * rate * f64::from(u8::from(index + 1 == self.fine.len()));
+            let width = if index + 1 == self.fine.len() {
+                (now - start).clamp(0.0, BIN_SECONDS)
+            } else {
+                BIN_SECONDS
+            };
+            let missing = (width - covered * BIN_SECONDS).max(0.0) * rate
+                + (now - end).max(0.0) * rate * f64::from(u8::from(index + 1 == self.fine.len()));
             let orders = (orders.max(0.0) + missing).min(left);
             age = (now - start).max(0.0);
             push(&mut cohorts, age, orders);
@@ -254,6 +262,11 @@ impl ArrivalLog {
         cohorts.reverse();
         cohorts
     }
+}
+
+/// A bin's place as a bin number.
+fn whole(index: usize) -> i64 {
+    i64::try_from(index).unwrap_or(i64::MAX)
 }
 
 fn push(cohorts: &mut Vec<Cohort>, age_seconds: f64, orders: f64) {

@@ -55,8 +55,8 @@ impl Contention {
 
     /// Takes in `orders` completed in the `seconds` before `now` by `replicas` that all had work.
     pub fn learn(&mut self, now: f64, seconds: f64, replicas: f64, orders: f64) {
-        let moved = self.present.seconds > 0.0
-            && (replicas / self.present.replicas() - 1.0).abs() > SAME_LEVEL;
+        let moved =
+            self.present.seconds > 0.0 && (replicas / self.present.replicas() - 1.0).abs() > SAME_LEVEL;
         if moved {
             if self.present.tells() {
                 self.before = Some(self.present);

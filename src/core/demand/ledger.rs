@@ -109,7 +109,8 @@ impl Ledger {
             return;
         }
         let known = 1.0 - service.lower_per_second / service.per_second;
-        let witness = self.witness.get_or_insert_with(|| CounterWitness::new(service.per_second, known.max(0.05)));
+        let witness =
+            self.witness.get_or_insert_with(|| CounterWitness::new(service.per_second, known.max(0.05)));
         let (Some(before), Some(ready), false) = (before, ready, self.filter.doubtful()) else { return };
         let busy = f64::from(ready).min(0.5 * (before + total) / service.concurrency);
         witness.learn(total - before, seconds, busy, 2.0 * self.filter.noise_at(total));
@@ -142,7 +143,8 @@ impl Ledger {
         let service = self.service(policy);
         let seconds = self.filtered_at.map_or(0.0, |at| (now - at).max(0.0));
         let inflow = present.rate() * seconds;
-        let total = (self.filter.messages() + inflow - self.outflow(seconds, inflow, ready, &service)).max(0.0);
+        let total =
+            (self.filter.messages() + inflow - self.outflow(seconds, inflow, ready, &service)).max(0.0);
         let started = ready.map_or(total, |ready| total.min(f64::from(ready) * service.concurrency));
         let unknown_until = policy.target_wait_seconds.unwrap_or(600.0) * 0.6;
         let waiting = self.log.by_age(now, total - started, present.rate(), unknown_until);

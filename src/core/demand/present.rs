@@ -46,7 +46,8 @@ impl Present {
             let certainty = slope * slope / (slope * slope + 2.0 * error * error).max(f64::MIN_POSITIVE);
             slope * certainty
         });
-        let slope = slope.clamp(-0.5 * level.rate / SLOPE_FADE_SECONDS, 1.5 * level.rate / SLOPE_FADE_SECONDS);
+        let slope =
+            slope.clamp(-0.5 * level.rate / SLOPE_FADE_SECONDS, 1.5 * level.rate / SLOPE_FADE_SECONDS);
         let trended = (level.rate + slope * level.age_seconds.min(600.0)).max(0.0);
         let seconds = level.seconds.max(15.0);
         let deviation = (dispersion * trended.max(0.3 / seconds) / seconds).sqrt();
@@ -117,7 +118,8 @@ impl Present {
     #[must_use]
     pub fn with_surge(&self, mut outlook: Outlook) -> Outlook {
         for knot in &mut outlook.knots {
-            let surge = self.surge * self.surge_seconds * (1.0 - (-knot.x_seconds / self.surge_seconds).exp());
+            let surge =
+                self.surge * self.surge_seconds * (1.0 - (-knot.x_seconds / self.surge_seconds).exp());
             knot.mean = (knot.mean + surge).max(0.0);
             knot.deviation = knot.deviation.hypot(0.5 * surge);
         }
@@ -132,7 +134,8 @@ impl Present {
     /// The rate goes on, its slope fades; the deviation of a window sum is chance, the rate's own
     /// error and unannounced drift.
     pub fn outlook(&self, horizon_seconds: f64) -> Outlook {
-        let steps = [15.0, 30.0, 60.0, 90.0, 120.0, 180.0, 300.0, 480.0, 720.0, 1080.0, 1800.0, 3600.0, 7200.0];
+        let steps =
+            [15.0, 30.0, 60.0, 90.0, 120.0, 180.0, 300.0, 480.0, 720.0, 1080.0, 1800.0, 3600.0, 7200.0];
         let mut knots = vec![Knot { x_seconds: 0.0, mean: 0.0, deviation: 0.0 }];
         knots.extend(steps.iter().filter(|x| **x < horizon_seconds).map(|x| self.knot(*x)));
         let last = knots.last().map_or(0.0, |knot| knot.x_seconds);

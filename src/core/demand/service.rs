@@ -239,10 +239,16 @@ mod tests {
     use super::*;
 
     /// `ready` workers at `per_second` each; arrivals at `arrivals` a second; returns the estimate.
-    fn run(learner: &mut ServiceLearner, from: u32, seconds: u32, ready: u32, per_second: f64, arrivals: f64) -> f64 {
+    fn run(
+        learner: &mut ServiceLearner,
+        from: u32,
+        seconds: u32,
+        ready: u32,
+        per_second: f64,
+        arrivals: f64,
+    ) -> f64 {
         let capacity = f64::from(ready) * per_second;
-        let (done, visible) =
-            if arrivals >= capacity { (capacity, 500.0) } else { (arrivals, 0.0) };
+        let (done, visible) = if arrivals >= capacity { (capacity, 500.0) } else { (arrivals, 0.0) };
         for step in 0..=(seconds / 15) {
             learner.sample(f64::from(from + step * 15), visible, done / per_second, Some(ready));
             if step % 4 == 0 && step > 0 {

@@ -48,10 +48,7 @@ impl CounterWitness {
         self.variance[1] += (SERVICE_DRIFT * self.service).powi(2) * minutes;
         let flows = (self.arrivals + 0.5 * busy * self.service) * seconds;
         let noise = (counter_variance + 1.5 * flows + 0.5) / (seconds * seconds);
-        let gains = [
-            self.variance[0] - busy * self.covariance,
-            self.covariance - busy * self.variance[1],
-        ];
+        let gains = [self.variance[0] - busy * self.covariance, self.covariance - busy * self.variance[1]];
         let innovation_variance = gains[0] - busy * gains[1] + noise;
         let innovation = moved / seconds - (self.arrivals - busy * self.service);
         let gain = [gains[0] / innovation_variance, gains[1] / innovation_variance];

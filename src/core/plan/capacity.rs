@@ -26,11 +26,11 @@ pub fn done_with(curves: &Curves, fleet: &Fleet, per_second: f64, replicas: u32,
     let mut done = done_by_fleet(curves, fleet, per_second);
     let first = curves.x.partition_point(|x| *x <= lead);
     let (mut total, mut previous) = (height_at(&curves.x, &done, lead), lead);
-    for index in first..curves.x.len() {
-        let seconds = curves.x[index] - previous;
-        total = (total + seconds * per_second * f64::from(replicas)).min(curves.arrived[index].max(total));
-        done[index] = total.max(done[index]);
-        previous = curves.x[index];
+    for ((x, arrived), done) in curves.x.iter().zip(&curves.arrived).zip(&mut done).skip(first) {
+        let seconds = x - previous;
+        total = (total + seconds * per_second * f64::from(replicas)).min(arrived.max(total));
+        *done = total.max(*done);
+        previous = *x;
     }
     done
 }

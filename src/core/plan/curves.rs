@@ -48,7 +48,12 @@ impl Curves {
     pub fn due(&self, situation: &Situation, policy: &Policy, strictness: Strictness) -> Vec<f64> {
         let mut due = vec![0.0; self.x.len()];
         if let Some(wait) = policy.target_wait_seconds {
-            self.add_wait(&mut due, situation, wait * strictness.wait_share, surcharge(situation, strictness));
+            self.add_wait(
+                &mut due,
+                situation,
+                wait * strictness.wait_share,
+                surcharge(situation, strictness),
+            );
         }
         for deadline in &situation.deadlines {
             let window = deadline.dispatch_in_seconds - deadline.cut_off_in_seconds;
@@ -161,10 +166,7 @@ impl<'a> Walk<'a> {
         while self.knot + 2 < knots.len() && knots[self.knot + 1].x_seconds < x {
             self.knot += 1;
         }
-        let [from, to] = match knots.get(self.knot..self.knot + 2) {
-            Some([from, to]) => [from, to],
-            _ => return 0.0,
-        };
+        let Some([from, to]) = knots.get(self.knot..self.knot + 2) else { return 0.0 };
         let share = (x - from.x_seconds) / (to.x_seconds - from.x_seconds).max(1e-9);
         (from.mean + (to.mean - from.mean) * share).max(0.0)
     }

@@ -7,8 +7,9 @@ use super::reason;
 use super::situation::{Fleet, Situation};
 use super::string::{Corridor, Segment};
 use super::tuning::{
-    CATCH_UP_SHARE, CUT_OFF_RESERVE, CYCLE_SECONDS, DEVIATIONS, DOWN_SLACK_REPLICAS, LEAST_CATCH_UP_SECONDS, NODE_DEVIATIONS,
-    SETTLED_SHARE, SURE_DEVIATION, UP_SLACK_REPLICAS, UP_SLACK_SHARE, WAIT_LIMIT, WAIT_RESERVE,
+    CATCH_UP_SHARE, CUT_OFF_RESERVE, CYCLE_SECONDS, DEVIATIONS, DOWN_SLACK_REPLICAS, LEAST_CATCH_UP_SECONDS,
+    NODE_DEVIATIONS, SETTLED_SHARE, SURE_DEVIATION, UP_SLACK_REPLICAS, UP_SLACK_SHARE, WAIT_LIMIT,
+    WAIT_RESERVE,
 };
 use crate::core::decision::{
     Binding, Bound, BoundKind, DecisionError, DecisionRecord, ForecastSummary, policy_version,
@@ -147,7 +148,12 @@ impl<'a> Lines<'a> {
             deviations: DEVIATIONS,
             blind_seconds: blind_seconds(situation, policy),
         };
-        let hard = Strictness { wait_share: WAIT_LIMIT, cut_off_share: WAIT_LIMIT, deviations: 0.0, blind_seconds: 0.0 };
+        let hard = Strictness {
+            wait_share: WAIT_LIMIT,
+            cut_off_share: WAIT_LIMIT,
+            deviations: 0.0,
+            blind_seconds: 0.0,
+        };
         let wait = policy.target_wait_seconds.unwrap_or(600.0);
         Self {
             curves,
@@ -249,7 +255,9 @@ fn bounded(situation: &Situation, policy: &Policy, plan: &Plan, bounds: &mut Vec
         number.raise(BoundKind::Hold, held.min(existing));
     }
     let goes_to_zero = number.value == 0 && existing.unwrap_or(0) > 0;
-    if goes_to_zero && (situation.backlog >= 0.5 || situation.empty_seconds < 120.0 || expects_soon(situation)) {
+    if goes_to_zero
+        && (situation.backlog >= 0.5 || situation.empty_seconds < 120.0 || expects_soon(situation))
+    {
         number.raise(BoundKind::Hold, 1);
     }
     if number.value == 0 && situation.activated && situation.backlog > policy.activation_queue_length {

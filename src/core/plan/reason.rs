@@ -33,7 +33,10 @@ pub fn sentence(record: &DecisionRecord, situation: &Situation, policy: &Policy)
             write!(text, "{replicas}: the {source} has not been read yet")
         }
         Binding::Stale { source, age_seconds } => {
-            write!(text, "{replicas}: the {source} was last read {age_seconds:.0} s ago, nothing is scaled down")
+            write!(
+                text,
+                "{replicas}: the {source} was last read {age_seconds:.0} s ago, nothing is scaled down"
+            )
         }
     };
     let rate = match situation.service.source {

@@ -57,6 +57,7 @@ mod tests {
 
     #[test]
     fn rates_meet_at_the_edge() {
-        assert_eq!(SlotCurve::new(1.0, 4.0, 6.0).right, SlotCurve::new(4.0, 6.0, 2.0).left);
+        let (one, next) = (SlotCurve::new(1.0, 4.0, 6.0), SlotCurve::new(4.0, 6.0, 2.0));
+        assert!((one.right - next.left).abs() < 1e-12);
     }
 }

@@ -37,7 +37,9 @@ fn busy(hour: i64) -> f64 {
 
 fn fed(intervals: &[Interval]) -> ProfileForecast {
     let mut forecast = ProfileForecast::new(TimeZone::UTC, 3600.0);
-    intervals.iter().for_each(|interval| forecast.observe(interval));
+    for interval in intervals {
+        forecast.observe(interval);
+    }
     forecast
 }
 
@@ -77,11 +79,15 @@ fn three_days_are_enough_for_a_launch_and_two_are_not() {
 #[test]
 fn a_queue_that_died_is_believed_within_days_and_one_that_came_back_too() {
     let mut forecast = fed(&hours(0..24 * 42, busy));
-    hours(24 * 42..24 * 46, |_| 0.0).iter().for_each(|interval| forecast.observe(interval));
+    for interval in &hours(24 * 42..24 * 46, |_| 0.0) {
+        forecast.observe(interval);
+    }
     let dead: f64 = day_total(&mut forecast, at(46 * DAY));
     let alive: f64 = (24 * 46..24 * 47).map(busy).sum();
     assert!(dead < 0.1 * alive, "{dead} of {alive}");
-    hours(24 * 46..24 * 53, busy).iter().for_each(|interval| forecast.observe(interval));
+    for interval in &hours(24 * 46..24 * 53, busy) {
+        forecast.observe(interval);
+    }
     let back: f64 = day_total(&mut forecast, at(53 * DAY));
     assert!((0.6..1.4).contains(&(back / alive)), "{back} for {alive}");
 }
@@ -214,7 +220,9 @@ fn a_named_peak_is_kept_out_of_level_and_profile() {
     };
     let mut forecast = ProfileForecast::new(TimeZone::UTC, 3600.0);
     forecast.set_events(vec![Event { from: at(41 * DAY), to: at(42 * DAY), uplift: 7.0 }]);
-    hours(0..24 * 42, peak).iter().for_each(|interval| forecast.observe(interval));
+    for interval in &hours(0..24 * 42, peak) {
+        forecast.observe(interval);
+    }
     let usual: f64 = (24 * 42..24 * 43).map(busy).sum();
     let after: f64 = day_total(&mut forecast, at(42 * DAY));
     assert!((after / usual - 1.0).abs() < 0.1, "{after} for {usual}");
