@@ -105,7 +105,7 @@ mod tests {
         for seconds in (0..=120).step_by(5) {
             recorder.record(sample(seconds));
         }
-        let minute = Duration::from_secs(60);
+        let minute = Duration::from_mins(1);
         assert_eq!(recorder.rate(Metric::Arrivals, at(120), minute), Some(2.0));
         assert_eq!(recorder.rate(Metric::Completions, at(120), minute), Some(1.0));
         assert_eq!(recorder.rate(Metric::Arrivals, at(2), minute), None);

@@ -65,7 +65,7 @@ async fn messages_go_through_all_their_states() {
     let found = client.get_queue_url().queue_name("orders").send().await.unwrap();
     assert_eq!(found.queue_url.as_ref(), Some(&url));
     let listed = client.list_queues().queue_name_prefix("ord").send().await.unwrap();
-    assert_eq!(listed.queue_urls(), [url.clone()]);
+    assert_eq!(listed.queue_urls(), std::slice::from_ref(&url));
 
     let sent = client.send_message().queue_url(&url).message_body("order 1").send().await.unwrap();
     assert_eq!(sent.md5_of_message_body(), Some("99a233e67156812c9681c22c78e91aaa"));
