@@ -1,6 +1,6 @@
 //! The demo's edges against the real clients, and the demo as a process of its own.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![expect(clippy::unwrap_used, reason = "a test's own helpers may end it")]
 
 mod metrics;
 mod page;

@@ -194,9 +194,9 @@ mod tests {
         let feed = Arc::new(Feed::default());
         feed.publish(PageState::default(), [Point::default(), Point::default()]);
         let mut events = Box::pin(events(feed.clone()));
-        let _ = events.next().await.unwrap();
+        assert!(events.next().await.is_some());
         feed.publish(PageState { ended: true, ..PageState::default() }, [Point::default()]);
-        let _ = events.next().await.unwrap();
+        assert!(events.next().await.is_some());
         assert!(events.next().await.is_none());
         assert_eq!(feed.since((0, 1)).message["points"].as_array().unwrap().len(), 2);
     }

@@ -183,7 +183,9 @@ fn the_outlook_leans_on_the_present_and_has_no_steps() {
 #[test]
 fn a_forecast_far_off_is_given_up_within_the_hour() {
     let mut forecast = fed(&hours(0..24 * 42 + 10, busy));
-    hours(24 * 42 + 10..24 * 42 + 12, |hour| 7.0 * busy(hour)).iter().for_each(|one| forecast.observe(one));
+    for interval in &hours(24 * 42 + 10..24 * 42 + 12, |hour| 7.0 * busy(hour)) {
+        forecast.observe(interval);
+    }
     let outlook = forecast.outlook(at(42 * DAY + 12 * HOUR), &present(400.0), 3600.0);
     assert!(matches!(outlook, Err(Distrust::Surprise { .. })), "{outlook:?}");
     let error = outlook.unwrap_err().to_string();
