@@ -26,6 +26,8 @@ pub(crate) struct Centre {
     pub(crate) decided: Vec<u32>,
     /// The last record.
     pub(crate) last: Option<DecisionRecord>,
+    /// Whether the workers can be read.
+    pub(crate) tells_replicas: bool,
 }
 
 impl Centre {
@@ -42,6 +44,7 @@ impl Centre {
             longest_wait: 0.0,
             decided: Vec::new(),
             last: None,
+            tells_replicas: true,
         }
     }
 
@@ -99,7 +102,7 @@ impl Centre {
             }),
             arrivals: interval(arrived),
             completions: interval(completed),
-            replicas: Some(Replicas {
+            replicas: self.tells_replicas.then(|| Replicas {
                 ready: self.ready(),
                 starting: starting.map(|ready_at| self.pod_lead - (ready_at - self.now)).collect(),
                 pending: 0,

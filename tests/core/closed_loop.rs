@@ -71,3 +71,13 @@ fn with_nothing_to_do_it_goes_to_zero_and_stays() {
     let last_hour = &centre.decided[centre.decided.len() - 240..];
     assert!(last_hour.iter().all(|desired| *desired == 0));
 }
+
+#[test]
+fn workers_that_are_never_read_are_planned_without() {
+    let mut centre = Centre::new(policy(300.0), 30.0, 10);
+    centre.tells_replicas = false;
+    centre.run(4.0 * 3600.0, |t| if t < 7200.0 { 1.0 } else { 0.3 });
+    assert!(centre.longest_wait <= 300.0, "{}", centre.longest_wait);
+    let last = *centre.decided.last().unwrap();
+    assert!((9..=14).contains(&last), "9 are needed: {last}");
+}

@@ -33,6 +33,7 @@ pub struct Ledger {
     /// Whether each of the last three readings was above the activation length, newest first.
     above: [bool; 3],
     last_visible: f64,
+    last_in_flight: f64,
 }
 
 /// The backlog at one moment.
@@ -77,6 +78,7 @@ impl Ledger {
         self.service.sample(at, reading.visible, reading.in_flight, ready);
         self.notice_activity(at, reading.visible + delayed, total, policy);
         self.last_visible = reading.visible + delayed;
+        self.last_in_flight = reading.in_flight;
         let Some(before) = self.filtered_at else {
             self.filter.correct(total);
             (self.filtered_at, self.read_at) = (Some(at), Some(at));
@@ -129,7 +131,8 @@ impl Ledger {
     /// Orders that ready workers are expected to finish in the next `seconds`.
     fn outflow(&self, seconds: f64, inflow: f64, ready: Option<u32>, service: &Service) -> f64 {
         let in_work = (self.filter.messages() + 0.5 * inflow) / service.concurrency;
-        let busy = ready.map_or(in_work, |ready| in_work.min(f64::from(ready)));
+        let most = ready.map_or(self.last_in_flight / service.concurrency, f64::from);
+        let busy = in_work.min(most);
         (busy * service.per_second * seconds).min(self.filter.messages() + inflow)
     }
 
@@ -145,7 +148,8 @@ impl Ledger {
         let inflow = present.rate() * seconds;
         let total =
             (self.filter.messages() + inflow - self.outflow(seconds, inflow, ready, &service)).max(0.0);
-        let started = ready.map_or(total, |ready| total.min(f64::from(ready) * service.concurrency));
+        let at_work = ready.map_or(self.last_in_flight, |ready| f64::from(ready) * service.concurrency);
+        let started = total.min(at_work);
         let unknown_until = policy.target_wait_seconds.unwrap_or(600.0) * 0.6;
         let waiting = self.log.by_age(now, total - started, present.rate(), unknown_until);
         Backlog { total, started, waiting }

@@ -7,9 +7,9 @@ use super::reason;
 use super::situation::{Fleet, Situation};
 use super::string::{Corridor, Segment};
 use super::tuning::{
-    CATCH_UP_SHARE, CUT_OFF_RESERVE, CYCLE_SECONDS, DEVIATIONS, DOWN_SLACK_REPLICAS, LEAST_CATCH_UP_SECONDS,
-    NODE_DEVIATIONS, SETTLED_SHARE, SURE_DEVIATION, UP_SLACK_REPLICAS, UP_SLACK_SHARE, WAIT_LIMIT,
-    WAIT_RESERVE,
+    CATCH_UP_SHARE, CUT_OFF_RESERVE, CYCLE_SECONDS, DEVIATIONS, DOUBTFUL_AGE_SECONDS, DOWN_SLACK_REPLICAS,
+    LEAST_CATCH_UP_SECONDS, NODE_DEVIATIONS, SETTLED_SHARE, SURE_DEVIATION, UP_SLACK_REPLICAS,
+    UP_SLACK_SHARE, WAIT_LIMIT, WAIT_RESERVE,
 };
 use crate::core::decision::{
     Binding, Bound, BoundKind, DecisionError, DecisionRecord, ForecastSummary, policy_version,
@@ -304,12 +304,15 @@ fn expects_soon(situation: &Situation) -> bool {
 
 /// Data that must not scale anything down.
 fn in_doubt(situation: &Situation) -> bool {
-    let old = |age: Option<f64>| age.is_none_or(|age| age > 75.0);
-    situation.doubtful || old(situation.queue_age_seconds) || old(situation.fleet_age_seconds)
+    let old = |age: f64| age > DOUBTFUL_AGE_SECONDS;
+    // Workers that were never read are planned without; only what was known can be out of date.
+    situation.doubtful
+        || situation.queue_age_seconds.is_none_or(old)
+        || situation.fleet_age_seconds.is_some_and(old)
 }
 
 fn stale_source(situation: &Situation, policy: &Policy) -> Option<Binding> {
-    let limit = policy.stale_after_seconds.min(75.0);
+    let limit = policy.stale_after_seconds.min(DOUBTFUL_AGE_SECONDS);
     let age = situation.queue_age_seconds.unwrap_or(f64::INFINITY);
     (age > limit).then(|| Binding::Stale {
         source: "queue".to_owned(),

@@ -39,3 +39,5 @@ pub const SURE_DEVIATION: f64 = 0.12;
 /// A fraction of a replica that the reserve can carry for a while is not kept: without this a need
 /// of 2.1 would hold three workers all night.
 pub const DOWN_SLACK_REPLICAS: f64 = 0.3;
+/// Readings older than this scale nothing down: three polls of the queue have failed.
+pub const DOUBTFUL_AGE_SECONDS: f64 = 75.0;
