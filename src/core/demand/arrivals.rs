@@ -37,6 +37,32 @@ impl Bin {
         let rate = f64::from(self.implied) / implied_seconds;
         (f64::from(self.known) + rate * implied * BIN_SECONDS, known + implied)
     }
+
+    /// The same with what is implied believed only in part.
+    fn estimate_with(&self, belief: Belief) -> (f64, f64) {
+        let (orders, covered) = self.estimate();
+        let implied = orders - f64::from(self.known);
+        let seconds = covered * BIN_SECONDS - f64::from(self.known_seconds);
+        if seconds <= 0.0 {
+            return (orders, covered);
+        }
+        let blended = belief.weight * implied + (1.0 - belief.weight) * belief.rate * seconds;
+        (f64::from(self.known) + blended, covered)
+    }
+}
+
+/// How far to believe what the counters imply: the rest is taken from a known rate.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Belief {
+    /// Weight of what is implied, 0 to 1.
+    pub weight: f64,
+    /// Orders a second that the rest is filled with.
+    pub rate: f64,
+}
+
+impl Belief {
+    /// All of it.
+    pub const FULL: Self = Self { weight: 1.0, rate: 0.0 };
 }
 
 /// Arrivals of the last day.
@@ -150,9 +176,45 @@ impl ArrivalLog {
         }
     }
 
+    /// Orders of a usual bin of the last `seconds`: the median, so that neither a lump nor a burst
+    /// of less than half that time moves it. `None` where too little is covered.
+    pub fn usual_bin(&self, seconds: f64) -> Option<f64> {
+        let mut orders: Vec<f64> = self
+            .fine
+            .iter()
+            .rev()
+            .take_while({
+                let mut left = seconds;
+                move |_| {
+                    left -= BIN_SECONDS;
+                    left >= 0.0
+                }
+            })
+            .map(Bin::estimate)
+            .filter(|(_, covered)| *covered > 0.5)
+            .map(|(orders, covered)| orders / covered)
+            .collect();
+        if (orders.len() as f64) < seconds / BIN_SECONDS / 2.0 {
+            return None;
+        }
+        let middle = orders.len() / 2;
+        let (_, median, _) = orders.select_nth_unstable_by(middle, f64::total_cmp);
+        Some(median.max(0.0))
+    }
+
+    /// Rate of the known orders of the ten minutes before what is known ends; `None` where less than
+    /// five of them are known.
+    pub fn known_rate(&self) -> Option<f64> {
+        let known = self.fine.iter().rev().skip_while(|bin| bin.known_seconds <= 0.0).take(40);
+        let (orders, seconds) = known.fold((0.0, 0.0), |(orders, seconds), bin| {
+            (orders + f64::from(bin.known), seconds + f64::from(bin.known_seconds))
+        });
+        (seconds >= 300.0).then(|| orders / seconds)
+    }
+
     /// Weighted rate over the log before `now`, the weight halving every `half_life` seconds and
-    /// nothing older than `oldest` seconds counting.
-    pub fn weighted(&self, now: f64, half_life: f64, oldest: f64) -> Weighted {
+    /// nothing older than `oldest` seconds counting; a bin counts for at most `most` orders.
+    pub fn weighted(&self, now: f64, half_life: f64, oldest: f64, most: f64, belief: Belief) -> Weighted {
         let mut sum = Weighted::default();
         let decay = 0.5_f64.powf(BIN_SECONDS / half_life);
         let mut weight = 1.0;
@@ -162,9 +224,9 @@ impl ArrivalLog {
             if age > oldest {
                 break;
             }
-            let (orders, covered) = bin.estimate();
+            let (orders, covered) = bin.estimate_with(belief);
             sum.seconds += weight * covered * BIN_SECONDS;
-            sum.rate += weight * orders;
+            sum.rate += weight * orders.min(most * covered);
             sum.age_seconds += weight * covered * BIN_SECONDS * age;
             weight *= decay;
         }
@@ -179,7 +241,7 @@ impl ArrivalLog {
     /// counts of index of dispersion `dispersion`; least squares with a weight that halves every
     /// `half_life` seconds.
     pub fn slope(&self, now: f64, half_life: f64, dispersion: f64) -> Option<(f64, f64)> {
-        let base = self.weighted(now, half_life, f64::INFINITY);
+        let base = self.weighted(now, half_life, f64::INFINITY, f64::INFINITY, Belief::FULL);
         if base.seconds < 600.0 {
             return None;
         }

@@ -6,6 +6,11 @@
 
 /// Readings in a row that must agree before a jump down is believed.
 const JUMP_DOWN_READINGS: u32 = 3;
+/// A queue that is suddenly as good as empty is believed only after this time: such a zero is the
+/// counters' best known lie.
+const ZERO_SECONDS: f64 = 120.0;
+/// As good as empty: less than this share of what was expected.
+const ZERO_SHARE: f64 = 0.1;
 /// The same upwards: the safe side is believed sooner.
 const JUMP_UP_READINGS: u32 = 2;
 /// A reading this many standard deviations off is a jump.
@@ -20,6 +25,8 @@ pub struct CounterFilter {
     noise: f64,
     jumps: u32,
     jump_is_up: bool,
+    /// Moment of the first of the readings that contradict.
+    jumped_at: f64,
     read_before: bool,
 }
 
@@ -31,6 +38,7 @@ impl Default for CounterFilter {
             noise: 0.02 * 0.02,
             jumps: 0,
             jump_is_up: false,
+            jumped_at: 0.0,
             read_before: false,
         }
     }
@@ -63,8 +71,8 @@ impl CounterFilter {
         self.variance += variance;
     }
 
-    /// Takes in a reading; returns by how much the estimate moved.
-    pub fn correct(&mut self, reading: f64) -> f64 {
+    /// Takes in a reading of the moment `at` (seconds); returns by how much the estimate moved.
+    pub fn correct(&mut self, at: f64, reading: f64) -> f64 {
         let innovation = reading - self.messages;
         if !self.read_before {
             self.read_before = true;
@@ -74,7 +82,7 @@ impl CounterFilter {
         let noise = self.noise_at(scale);
         let gate = (GATE_DEVIATIONS * (self.variance + noise).sqrt()).max(4.0).max(0.15 * self.messages);
         if innovation.abs() > gate {
-            return self.question(reading, innovation > 0.0);
+            return self.question(at, reading, innovation > 0.0);
         }
         self.jumps = 0;
         let excess = (innovation * innovation - self.variance - 1.0) / (scale * scale).max(25.0);
@@ -85,11 +93,14 @@ impl CounterFilter {
         gain * innovation
     }
 
-    fn question(&mut self, reading: f64, is_up: bool) -> f64 {
-        self.jumps = if is_up == self.jump_is_up { self.jumps + 1 } else { 1 };
-        self.jump_is_up = is_up;
+    fn question(&mut self, at: f64, reading: f64, is_up: bool) -> f64 {
+        if self.jumps == 0 || is_up != self.jump_is_up {
+            (self.jumps, self.jump_is_up, self.jumped_at) = (0, is_up, at);
+        }
+        self.jumps += 1;
         let needed = if is_up { JUMP_UP_READINGS } else { JUMP_DOWN_READINGS };
-        if self.jumps >= needed { self.jump_to(reading) } else { 0.0 }
+        let zero_in_doubt = reading < ZERO_SHARE * self.messages && at - self.jumped_at < ZERO_SECONDS;
+        if self.jumps >= needed && !zero_in_doubt { self.jump_to(reading) } else { 0.0 }
     }
 
     fn jump_to(&mut self, reading: f64) -> f64 {
@@ -105,11 +116,12 @@ impl CounterFilter {
 mod tests {
     use super::*;
 
+    /// A filter that has seen `messages` for a while; the next reading is due at 75 s.
     fn settled(messages: f64) -> CounterFilter {
         let mut filter = CounterFilter::default();
-        for _ in 0..5 {
+        for reading in 0..5 {
             filter.advance(0.0, 4.0);
-            filter.correct(messages);
+            filter.correct(f64::from(reading) * 15.0, messages);
         }
         filter
     }
@@ -117,32 +129,41 @@ mod tests {
     #[test]
     fn a_zero_for_one_minute_is_bridged_and_doubted() {
         let mut filter = settled(500.0);
-        for reading in [0.0, 0.0] {
+        for reading in 5..13 {
             filter.advance(0.0, 4.0);
-            filter.correct(reading);
+            filter.correct(f64::from(reading) * 15.0, 0.0);
             assert!(filter.doubtful());
             assert!((filter.messages() - 500.0).abs() < 1.0);
         }
-        filter.advance(0.0, 4.0);
-        filter.correct(0.0);
-        assert!(filter.messages() < 1.0, "three in a row are believed");
+        filter.correct(195.0, 0.0);
+        assert!(filter.messages() < 1.0, "two minutes of zeros are believed");
+    }
+
+    #[test]
+    fn a_jump_down_is_believed_at_the_third_reading() {
+        let mut filter = settled(500.0);
+        for (at, believed) in [(75.0, false), (90.0, false), (105.0, true)] {
+            filter.advance(0.0, 4.0);
+            filter.correct(at, 200.0);
+            assert_eq!((filter.messages() - 200.0).abs() < 1.0, believed, "{at}");
+        }
     }
 
     #[test]
     fn a_jump_up_is_believed_at_the_second_reading() {
         let mut filter = settled(50.0);
-        filter.correct(1000.0);
+        filter.correct(75.0, 1000.0);
         assert!(filter.doubtful() && filter.messages() < 60.0);
-        filter.correct(1010.0);
+        filter.correct(90.0, 1010.0);
         assert!((filter.messages() - 1010.0).abs() < 1e-9);
     }
 
     #[test]
     fn a_noisy_counter_is_smoothed_once_its_noise_is_known() {
         let mut filter = settled(1000.0);
-        for index in 0..200 {
+        for reading in 5..205 {
             filter.advance(0.0, 4.0);
-            filter.correct(if index % 2 == 0 { 1080.0 } else { 920.0 });
+            filter.correct(f64::from(reading) * 15.0, if reading % 2 == 0 { 1080.0 } else { 920.0 });
         }
         assert!((filter.messages() - 1000.0).abs() < 25.0, "{}", filter.messages());
     }

@@ -3,7 +3,7 @@
 //! Known counts come late; the queue's counters come at once but lie. What the counters say beyond
 //! the expected flows is logged as implied arrivals until the known counts are there.
 
-use super::arrivals::ArrivalLog;
+use super::arrivals::{ArrivalLog, Belief};
 use super::counters::CounterFilter;
 use super::present::{Dispersion, Present};
 use super::service::ServiceLearner;
@@ -51,7 +51,7 @@ impl Ledger {
     /// Logs orders known to have arrived in `[from, to)`.
     pub fn arrived(&mut self, from: f64, to: f64, count: f64) {
         if to - from >= 10.0 && self.log.known_until().is_some() {
-            let level = self.log.weighted(from, 240.0, 1200.0);
+            let level = self.log.weighted(from, 240.0, 1200.0, f64::INFINITY, Belief::FULL);
             if level.seconds > 300.0 {
                 self.dispersion.learn(count, level.rate * (to - from));
             }
@@ -80,7 +80,7 @@ impl Ledger {
         self.last_visible = reading.visible + delayed;
         self.last_in_flight = reading.in_flight;
         let Some(before) = self.filtered_at else {
-            self.filter.correct(total);
+            self.filter.correct(at, total);
             (self.filtered_at, self.read_at) = (Some(at), Some(at));
             return;
         };
@@ -94,7 +94,7 @@ impl Ledger {
         let inflow_variance = present.dispersion * inflow + rate_variance * seconds * seconds + 0.05;
         let outflow_variance = 0.3 * outflow + (uncertain_rate.max(0.05) * outflow).powi(2);
         self.filter.advance(inflow - outflow, inflow_variance + outflow_variance);
-        let moved = self.filter.correct(total);
+        let moved = self.filter.correct(at, total);
         let share = inflow_variance / (inflow_variance + outflow_variance);
         // More than chance moved the counter: what else than orders could it be.
         let share = if moved > 3.0 * (inflow_variance + outflow_variance).sqrt() { 1.0 } else { share };
@@ -138,7 +138,8 @@ impl Ledger {
 
     /// The present rate as seen at `now`.
     pub fn present(&self, now: f64) -> Present {
-        Present::read(&self.log, now, self.dispersion.index(), self.filter.deviation())
+        let counter_variance = self.filter.noise_at(self.filter.messages());
+        Present::read(&self.log, now, self.dispersion.index(), counter_variance)
     }
 
     /// The backlog at `now`, carried on from the last reading.

@@ -1,10 +1,14 @@
 //! The present arrival rate, its slope, and an outlook made of nothing else.
 
-use super::arrivals::ArrivalLog;
+use super::arrivals::{ArrivalLog, Belief};
 use super::outlook::{Knot, Outlook, PresentRate};
 
 /// The level's weight halves over this time.
 const LEVEL_HALF_LIFE_SECONDS: f64 = 240.0;
+/// What a usual bin holds is looked up over this time.
+const USUAL_SECONDS: f64 = 900.0;
+/// A bin of more than so many standard deviations above a usual one is a lump.
+const LUMP_DEVIATIONS: f64 = 3.5;
 /// The slope's weight halves over this time; the log reaches an hour back.
 const SLOPE_HALF_LIFE_SECONDS: f64 = 1200.0;
 /// The slope runs out with this time constant.
@@ -18,6 +22,10 @@ const SURGE_PIECES: u32 = 8;
 /// The part of its age that a surge is expected to go on for: half of the newest are lumps, such as
 /// an e-shop's import, and over already.
 const SURGE_REMAINS: f64 = 0.5;
+/// A rate that seems to have sunk is not expected below this share of the level.
+const LEAST_SHARE: f64 = 0.5;
+/// Relative drift of the rate over the minutes whose arrivals are not known yet.
+const TAIL_DRIFT: f64 = 0.3;
 /// Relative drift of the rate over ten minutes that nothing announces.
 const DRIFT: f64 = 0.06;
 
@@ -39,9 +47,19 @@ pub struct Present {
 }
 
 impl Present {
-    /// Reads the log at `now`. `counter_deviation`: standard deviation of what the counters imply.
-    pub fn read(log: &ArrivalLog, now: f64, dispersion: f64, counter_deviation: f64) -> Self {
-        let level = log.weighted(now, LEVEL_HALF_LIFE_SECONDS, 3600.0);
+    /// Reads the log at `now`. `counter_variance`: of one reading of the counters.
+    pub fn read(log: &ArrivalLog, now: f64, dispersion: f64, counter_variance: f64) -> Self {
+        // A lump that came at once says nothing of the orders after it.
+        let most = log.usual_bin(USUAL_SECONDS).map_or(f64::INFINITY, |usual| {
+            usual + LUMP_DEVIATIONS * (dispersion * usual.max(0.5)).sqrt() + 2.0
+        });
+        let level = log.weighted(
+            now,
+            LEVEL_HALF_LIFE_SECONDS,
+            3600.0,
+            most,
+            belief(log, now, dispersion, counter_variance),
+        );
         let slope = log.slope(now, SLOPE_HALF_LIFE_SECONDS, dispersion).map_or(0.0, |(slope, error)| {
             let certainty = slope * slope / (slope * slope + 2.0 * error * error).max(f64::MIN_POSITIVE);
             slope * certainty
@@ -56,7 +74,7 @@ impl Present {
         for pieces in [1.0, 2.0] {
             let (orders, covered) = log.recent(now, pieces * SURGE_SECONDS);
             if covered >= 0.6 * pieces * SURGE_SECONDS {
-                present.notice_surge(orders / covered, covered, counter_deviation);
+                present.notice_surge(orders / covered, covered, counter_variance);
             }
         }
         if present.surge != 0.0 {
@@ -76,14 +94,14 @@ impl Present {
     }
 
     /// A rate of the newest seconds that chance does not explain.
-    fn notice_surge(&mut self, recent: f64, seconds: f64, counter_deviation: f64) {
+    fn notice_surge(&mut self, recent: f64, seconds: f64, counter_variance: f64) {
         let chance = self.dispersion * self.level.max(0.5 / seconds) / seconds;
-        let counter = 2.0 * (counter_deviation / seconds).powi(2);
+        let counter = 2.0 * counter_variance / (seconds * seconds);
         let surprise = (recent - self.level) / (chance + counter).sqrt();
         // Down is believed later than up: an order too late costs more than a replica too many.
         let (from, full) = if surprise > 0.0 { (2.0, 4.0) } else { (3.0, 6.0) };
         let weight = ((surprise.abs() - from) / (full - from)).clamp(0.0, 1.0);
-        let surge = weight * (recent - self.level);
+        let surge = (weight * (recent - self.level)).max(-LEAST_SHARE * self.level);
         if surge.abs() > self.surge.abs() {
             self.surge = surge;
         }
@@ -157,6 +175,15 @@ impl Present {
             self.dispersion * mean + (self.deviation * x.min(900.0)).powi(2) + (drift * mean).powi(2);
         Knot { x_seconds: x, mean, deviation: variance.sqrt() }
     }
+}
+
+/// What the counters imply of the minutes whose arrivals are not known yet is weighed against the
+/// known rate, by the variance of either.
+fn belief(log: &ArrivalLog, now: f64, dispersion: f64, counter_variance: f64) -> Belief {
+    let (Some(until), Some(rate)) = (log.known_until(), log.known_rate()) else { return Belief::FULL };
+    let orders = rate * (now - until).max(15.0);
+    let unknown = dispersion * orders + (TAIL_DRIFT * orders).powi(2) + 0.5;
+    Belief { weight: unknown / (unknown + 2.0 * counter_variance), rate }
 }
 
 /// Variance of counts over their mean, learned with a slow average.
