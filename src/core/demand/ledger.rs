@@ -15,6 +15,9 @@ use crate::core::policy::{Policy, ServiceRate};
 /// Without known completions for so long, the counters alone have to tell the service rate.
 const UNWITNESSED_SECONDS: f64 = 600.0;
 
+/// A backlog known to within so many messages, one standard deviation, gets no safety margin.
+const SURE_MESSAGES: f64 = 3.0;
+
 /// What is known of a queue and its orders.
 #[derive(Debug, Clone, Default)]
 pub struct Ledger {
@@ -147,8 +150,10 @@ impl Ledger {
         let service = self.service(policy);
         let seconds = self.filtered_at.map_or(0.0, |at| (now - at).max(0.0));
         let inflow = present.rate() * seconds;
-        let total =
-            (self.filter.messages() + inflow - self.outflow(seconds, inflow, ready, &service)).max(0.0);
+        // A counter known to be noisy is taken on the safe side.
+        let margin = (self.filter.deviation() - SURE_MESSAGES).max(0.0);
+        let carried = self.filter.messages() + inflow - self.outflow(seconds, inflow, ready, &service);
+        let total = (carried + margin).max(0.0);
         let at_work = ready.map_or(self.last_in_flight, |ready| f64::from(ready) * service.concurrency);
         let started = total.min(at_work);
         let unknown_until = policy.target_wait_seconds.unwrap_or(600.0) * 0.6;

@@ -1,3 +1,5 @@
+//! Tests of the module beside.
+
 use super::*;
 
 #[test]

@@ -1,3 +1,5 @@
+//! Tests of the module beside.
+
 use super::*;
 use crate::replay::run::Cell;
 use crate::replay::scenario::{Generator, OrderSource};
