@@ -1,14 +1,16 @@
-//! Order queues and workers as functions of the time of day: sources for as many workloads as
-//! asked for, at the cost of a few sines an observation.
+//! ScaledObjects, and behind each an order queue and workers as functions of the time of day: as many
+//! workloads as asked for, at the cost of a few sines an observation.
 //!
 //! Shared with `benches/`. Each workload has its own size and phase, told by its name.
 
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
 
 use jiff::{SignedDuration, Timestamp};
 use peakscaler::clock::seconds_between;
 use peakscaler::core::{Interval, Observation, QueueReading, Replicas};
+use peakscaler::grpc::proto::ScaledObjectRef;
 use peakscaler::observe::{AttachError, Observed, SourceHealth, Sources, WorkloadId, WorkloadSource};
 use peakscaler::trigger::Trigger;
 
@@ -26,7 +28,27 @@ impl Sources for Centres {
     }
 }
 
+/// The reference to one ScaledObject, with the metadata of a typical trigger.
+pub(crate) fn reference(number: usize, more: &[(String, String)]) -> ScaledObjectRef {
+    let name = format!("orders-{number}");
+    let queue = format!("https://sqs.eu-central-1.amazonaws.com/123456789012/{name}");
+    let typical = [
+        ("scalerAddress", "peakscaler.keda:9443"),
+        ("queueURL", &queue),
+        ("awsRegion", "eu-central-1"),
+        ("targetWait", "5m"),
+        ("cutOffs", "DPD Mon-Fri 14:00+45m; PPL Mon-Sat 17:30+30m"),
+        ("timeZone", "Europe/Prague"),
+        ("minReplicas", "2"),
+        ("maxReplicas", "500"),
+    ];
+    let typical = typical.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
+    let scaler_metadata: BTreeMap<_, _> = typical.chain(more.iter().cloned()).collect();
+    ScaledObjectRef { name, namespace: "warehouse".to_owned(), scaler_metadata }
+}
+
 /// One centre: a day with two peaks, and workers enough for it.
+#[derive(Debug, Clone)]
 pub(crate) struct Centre {
     orders_per_second: f64,
     phase: f64,

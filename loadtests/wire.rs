@@ -1,7 +1,6 @@
 //! The contract from the caller's side: requests encoded once and sent as bytes, so that the
 //! generator spends as little as it can beside the server that it measures.
 
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -14,6 +13,8 @@ use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
 use tonic::codegen::http::uri::PathAndQuery;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Request, Status};
+
+use crate::centre::reference;
 
 /// A call that is not answered within this time is given up.
 const CALL_WITHIN: Duration = Duration::from_secs(10);
@@ -74,25 +75,6 @@ impl Prepared {
             Method::GetMetrics => self.metrics.clone(),
         }
     }
-}
-
-/// The reference to one ScaledObject, with the metadata of a typical trigger.
-pub(crate) fn reference(number: usize, more: &[(String, String)]) -> ScaledObjectRef {
-    let name = format!("orders-{number}");
-    let queue = format!("https://sqs.eu-central-1.amazonaws.com/123456789012/{name}");
-    let typical = [
-        ("scalerAddress", "peakscaler.keda:9443"),
-        ("queueURL", &queue),
-        ("awsRegion", "eu-central-1"),
-        ("targetWait", "5m"),
-        ("cutOffs", "DPD Mon-Fri 14:00+45m; PPL Mon-Sat 17:30+30m"),
-        ("timeZone", "Europe/Prague"),
-        ("minReplicas", "2"),
-        ("maxReplicas", "500"),
-    ];
-    let typical = typical.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
-    let scaler_metadata: BTreeMap<_, _> = typical.chain(more.iter().cloned()).collect();
-    ScaledObjectRef { name, namespace: "warehouse".to_owned(), scaler_metadata }
 }
 
 /// One connection, as KEDA keeps one to an address. Clones share it.
