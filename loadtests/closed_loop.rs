@@ -31,10 +31,10 @@ pub(crate) struct Arguments {
     #[arg(long, value_delimiter = ',', default_values_t = [1, 8, 64], value_parser = clap::value_parser!(u16).range(1..=1024))]
     streams: Vec<u16>,
     /// Rounds of each server for each number of streams.
-    #[arg(long, default_value_t = 15, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u16).range(1..=1000))]
     rounds: u16,
-    /// Length of a round.
-    #[arg(long, default_value = "1s", value_parser = duration)]
+    /// Length of a round: short, so that neighbours find the machine in the same mood.
+    #[arg(long, default_value = "250ms", value_parser = duration)]
     round: Duration,
     /// Fails when the median ratio is below this for any number of streams.
     #[arg(long, default_value_t = 0.0)]
@@ -61,8 +61,18 @@ impl Side {
 /// What a round brought.
 #[derive(Debug, Clone, Copy)]
 struct Round {
-    calls_per_second: f64,
-    cpu_microseconds_per_call: f64,
+    calls: f64,
+    seconds: f64,
+    /// Processor time of the server that was asked.
+    asked_cpu_seconds: f64,
+    /// And of the other, which only decides, or does nothing.
+    idle_cpu_seconds: f64,
+}
+
+impl Round {
+    fn calls_per_second(&self) -> f64 {
+        self.calls / self.seconds
+    }
 }
 
 /// All rounds with one number of streams.
@@ -76,9 +86,11 @@ struct Comparison {
     /// Median and quartiles of the ratios of neighbouring rounds.
     ratio: f64,
     ratio_quartiles: [f64; 2],
-    /// Medians; peakscaler's includes deciding for all workloads.
+    /// Processor time of a call, without that of deciding.
     peakscaler_cpu_microseconds: f64,
     echo_cpu_microseconds: f64,
+    /// Processors that deciding for all workloads takes, seen while only the echo is asked.
+    deciding_cores: f64,
 }
 
 #[derive(Debug, Serialize)]
@@ -143,7 +155,7 @@ async fn compare(
         // Neither side always comes second.
         let order = if number % 2 == 0 { [0, 1] } else { [1, 0] };
         for side in order {
-            let round = measure(sides[side], streams, arguments.round, objects).await?;
+            let round = measure(sides[side], sides[1 - side], streams, arguments.round, objects).await?;
             // The first is for connections, caches and threads to warm up.
             if number > 0 {
                 measured[side].push(round);
@@ -153,9 +165,15 @@ async fn compare(
     }
     let [real, echo] = measured;
     let pairs = real.iter().zip(&echo);
-    let ratios = sorted(pairs.map(|(real, echo)| real.calls_per_second / echo.calls_per_second));
-    let rate = |rounds: &[Round]| median(rounds.iter().map(|round| round.calls_per_second));
-    let cpu = |rounds: &[Round]| median(rounds.iter().map(|round| round.cpu_microseconds_per_call));
+    let ratios = sorted(pairs.map(|(real, echo)| real.calls_per_second() / echo.calls_per_second()));
+    let rate = |rounds: &[Round]| quantile(&sorted(rounds.iter().map(Round::calls_per_second)), 0.5);
+    let sum = |rounds: &[Round], what: fn(&Round) -> f64| rounds.iter().map(what).sum::<f64>();
+    let deciding_cores = sum(&echo, |round| round.idle_cpu_seconds) / sum(&echo, |round| round.seconds);
+    let cpu = |rounds: &[Round], apart: f64| {
+        let seconds =
+            sum(rounds, |round| round.asked_cpu_seconds) - apart * sum(rounds, |round| round.seconds);
+        seconds * 1e6 / sum(rounds, |round| round.calls)
+    };
     Ok(Comparison {
         streams,
         rounds: ratios.len(),
@@ -163,20 +181,25 @@ async fn compare(
         echo_calls_per_second: rate(&echo),
         ratio: quantile(&ratios, 0.5),
         ratio_quartiles: [quantile(&ratios, 0.25), quantile(&ratios, 0.75)],
-        peakscaler_cpu_microseconds: cpu(&real),
-        echo_cpu_microseconds: cpu(&echo),
+        peakscaler_cpu_microseconds: cpu(&real, deciding_cores),
+        echo_cpu_microseconds: cpu(&echo, 0.0),
+        deciding_cores,
     })
 }
 
 /// Keeps `streams` calls under way for as long as a round lasts.
 async fn measure(
     side: &Side,
+    other: &Side,
     streams: u16,
     length: Duration,
     objects: &Arc<[Prepared]>,
 ) -> anyhow::Result<Round> {
     let over = Arc::new(AtomicBool::new(false));
-    let before = side.target.usage()?;
+    let cpu_seconds = || -> anyhow::Result<[f64; 2]> {
+        Ok([side.target.usage()?.cpu_seconds, other.target.usage()?.cpu_seconds])
+    };
+    let before = cpu_seconds()?;
     let watch = Stopwatch::start();
     let callers: Vec<_> = (0..usize::from(streams))
         .map(|stream| {
@@ -201,10 +224,12 @@ async fn measure(
         calls += f64::from(caller.await??);
     }
     let seconds = watch.elapsed().as_secs_f64();
-    let after = side.target.usage()?;
+    let after = cpu_seconds()?;
     Ok(Round {
-        calls_per_second: calls / seconds,
-        cpu_microseconds_per_call: (after.cpu_seconds - before.cpu_seconds) * 1e6 / calls,
+        calls,
+        seconds,
+        asked_cpu_seconds: after[0] - before[0],
+        idle_cpu_seconds: after[1] - before[1],
     })
 }
 
@@ -214,8 +239,17 @@ fn print(report: &Report) {
          a second, {:.0} MB resident\n",
         report.processors, report.workloads, report.decisions_per_second, report.resident_megabytes
     );
-    let header =
-        ["streams", "peakscaler/s", "echo/s", "ratio", "quartiles", "CPU us/call", "echo's", "rounds"];
+    let header = [
+        "streams",
+        "peakscaler/s",
+        "echo/s",
+        "ratio",
+        "quartiles",
+        "µs/call",
+        "echo's",
+        "deciding",
+        "rounds",
+    ];
     let mut table = aligned(&header);
     for comparison in &report.comparisons {
         let [low, high] = comparison.ratio_quartiles;
@@ -227,20 +261,20 @@ fn print(report: &Report) {
             format!("{low:.3}-{high:.3}"),
             format!("{:.1}", comparison.peakscaler_cpu_microseconds),
             format!("{:.1}", comparison.echo_cpu_microseconds),
+            format!("{:.2}", comparison.deciding_cores),
             comparison.rounds.to_string(),
         ]);
     }
-    println!("{table}\n\nmedians; the CPU of a call to peakscaler includes deciding for all workloads");
+    println!(
+        "{table}\n\nrates and ratios are medians; µs/call is processor time of the server alone, that of \
+         deciding (in processors) taken off"
+    );
 }
 
 fn sorted(values: impl Iterator<Item = f64>) -> Vec<f64> {
     let mut values: Vec<f64> = values.collect();
     values.sort_by(f64::total_cmp);
     values
-}
-
-fn median(values: impl Iterator<Item = f64>) -> f64 {
-    quantile(&sorted(values), 0.5)
 }
 
 /// Of sorted values, straight between neighbours; NaN without any.

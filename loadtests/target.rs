@@ -146,16 +146,17 @@ impl Target {
     /// # Errors
     /// Where `/proc` does not tell.
     pub(crate) fn usage(&self) -> anyhow::Result<Usage> {
-        let id = self.child.id();
-        let stat = fs::read_to_string(format!("/proc/{id}/stat"))?;
-        // The second field is the name, in parentheses, and may hold anything.
-        let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or("").split_whitespace().collect();
-        let ticks = |position: usize| fields.get(position).and_then(|field| field.parse::<f64>().ok());
-        let (Some(user), Some(system)) = (ticks(11), ticks(12)) else { bail!("/proc/{id}/stat: {stat:?}") };
-        let status = fs::read_to_string(format!("/proc/{id}/status"))?;
+        let process = format!("/proc/{}", self.child.id());
+        let mut cpu_nanoseconds = 0.0;
+        for thread in fs::read_dir(format!("{process}/task"))? {
+            // A thread may have ended in between.
+            let Ok(schedule) = fs::read_to_string(thread?.path().join("schedstat")) else { continue };
+            let on_cpu = schedule.split_whitespace().next().and_then(|field| field.parse::<f64>().ok());
+            cpu_nanoseconds += on_cpu.with_context(|| format!("{process}/task/*/schedstat: {schedule:?}"))?;
+        }
+        let status = fs::read_to_string(format!("{process}/status"))?;
         Ok(Usage {
-            // 100 ticks a second on every architecture that Linux tells them on.
-            cpu_seconds: (user + system) / 100.0,
+            cpu_seconds: cpu_nanoseconds / 1e9,
             resident_megabytes: crate::memory::resident_megabytes(&status).unwrap_or(0.0),
         })
     }
