@@ -1,6 +1,6 @@
 # The menu: `make help`.
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint fmt bench docs deny
+.PHONY: help demo test lint fmt bench loadtest docs deny
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -17,8 +17,11 @@ lint: ## Format, clippy, documentation, spelling, licences: nothing is changed
 fmt: ## Format the source
 	cargo fmt --all
 
-bench: ## Benchmarks of the hot paths
-	cargo bench --locked
+bench: ## Benchmarks of the hot paths, in a table
+	scripts/bench.sh
+
+loadtest: ## GetMetrics beside a bare echo; ARGS="run --objects 10000" sends as KEDA does
+	scripts/loadtest.sh $(ARGS)
 
 docs: ## Write the generated documents anew and build the API documentation
 	scripts/docs.sh

@@ -84,6 +84,8 @@ pub(super) async fn run(feed: Arc<Feed>, engine: Engine, id: WorkloadId, trigger
 async fn observe_and_decide(feed: &Feed, engine: &Engine, id: &WorkloadId, trigger: &Trigger) {
     let clock = engine.clock();
     let mut source = attach(feed, engine, id, trigger).await;
+    // Ten thousand workloads that came at once must not decide at once: requests would wait behind them.
+    let phase = rand::random_range(0.0..1.0);
     let mut last = Timestamp::MIN;
     loop {
         // The system's clock may be set back; the core's time never goes back.
@@ -93,9 +95,18 @@ async fn observe_and_decide(feed: &Feed, engine: &Engine, id: &WorkloadId, trigg
         tokio::select! {
             () = feed.joined.notified() => {}
             () = source.changed() => {}
-            () = clock.sleep(engine.options().tick) => {}
+            () = clock.sleep(until_next(clock.now(), engine.options().tick, phase)) => {}
         }
     }
+}
+
+/// The time to a workload's own moment in each tick, `phase` of the way through it; never zero, and
+/// one tick at most. A moment and not a pause, so that the workloads part again after a stall.
+fn until_next(now: Timestamp, tick: Duration, phase: f64) -> Duration {
+    let tick_nanoseconds = i128::try_from(tick.as_nanos()).unwrap_or(i128::MAX).max(1);
+    let own = i128::try_from(tick.mul_f64(phase).as_nanos()).unwrap_or(0);
+    let passed = (now.as_nanosecond() - own).rem_euclid(tick_nanoseconds);
+    Duration::from_nanos(u64::try_from(tick_nanoseconds - passed).unwrap_or(u64::MAX))
 }
 
 /// Opens the sources, telling every entry while that fails.
@@ -151,6 +162,29 @@ fn log_change(entry: &Entry, before: Option<&Snapshot>, snapshot: &Snapshot) {
             if !was_failing {
                 tracing::warn!(%workload, %error, "no decision");
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_own_moment_comes_within_each_tick() {
+        let start: Timestamp = "2026-11-27T08:00:00Z".parse().unwrap();
+        let tick = Duration::from_secs(5);
+        for (phase, after_millis, wait_millis) in [
+            (0.0, 0, 5000),
+            (0.0, 1, 4999),
+            (0.2, 0, 1000),
+            (0.2, 999, 1),
+            (0.2, 1000, 5000),
+            (0.2, 7000, 4000),
+        ] {
+            let now = crate::clock::later(start, Duration::from_millis(after_millis));
+            let wait = until_next(now, tick, phase);
+            assert_eq!(wait, Duration::from_millis(wait_millis), "phase {phase}, {after_millis} ms on");
         }
     }
 }
