@@ -164,7 +164,7 @@ mod tests {
     fn takes_an_envelope_and_a_bare_document() {
         let bare =
             "timeZone: Europe/Prague\npeaks:\n- {name: a, from: 2026-11-27, to: 2026-11-27, uplift: 5}\n";
-        let indented: String = bare.lines().map(|line| format!("  {line}\n")).collect();
+        let indented = format!("  {}\n", bare.trim_end().replace('\n', "\n  "));
         let head = "apiVersion: peakscaler.io/v1alpha1\nkind: PeakCalendar\nmetadata:\n  name: x\n  labels: {a: b}\n";
         let one = parse(bare).unwrap();
         assert!(!one.is_empty());
