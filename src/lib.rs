@@ -4,6 +4,7 @@
 //! `core` is pure; `engine` is the only place where observing and deciding meet.
 
 pub mod admin;
+pub mod calendar;
 pub mod cli;
 pub mod clock;
 pub mod core;

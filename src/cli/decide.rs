@@ -6,16 +6,19 @@
 use std::io::{self, BufRead, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use anyhow::Context as _;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
+use super::calendar;
 use super::forecast::read_history;
+use crate::core::demand::calendar::Calendar;
 use crate::core::demand::forecast::{ProfileForecast, slot_seconds_for};
 use crate::core::demand::outlook::ArrivalForecast as _;
-use crate::core::{DecisionRecord, Interval, Observation, Workload};
+use crate::core::{CutOff, DecisionRecord, Interval, Observation, Workload};
 use crate::trigger::scaled_object::load_trigger;
 
 /// Arguments of `decide`.
@@ -36,9 +39,6 @@ pub(super) struct DecideArguments {
 }
 
 pub(super) fn run(arguments: &DecideArguments) -> anyhow::Result<ExitCode> {
-    if let Some(path) = &arguments.calendar {
-        anyhow::bail!("--calendar {}: this version reads no calendars; leave the option out", path.display());
-    }
     let filter = Filter::open(arguments)?;
     let outcome = filter.run(io::stdin().lock(), io::BufWriter::new(io::stdout().lock()));
     match outcome {
@@ -59,6 +59,7 @@ struct Refusal {
 struct Filter {
     workload: Workload,
     history: Option<(ProfileForecast, Vec<Interval>)>,
+    calendar: Arc<Calendar>,
     inputs: bool,
 }
 
@@ -74,7 +75,22 @@ impl Filter {
             }
             None => None,
         };
-        Ok(Self { workload: Workload::new(trigger.policy), history, inputs: arguments.inputs })
+        let calendar = match &arguments.calendar {
+            Some(path) => Arc::new(calendar::open(path).context("--calendar")?),
+            None => Arc::default(),
+        };
+        for exception in calendar.cut_offs() {
+            let known = |cut_off: &CutOff| cut_off.name.eq_ignore_ascii_case(&exception.carrier);
+            if !trigger.policy.cut_offs.iter().any(known) {
+                let (carrier, date) = (&exception.carrier, exception.date);
+                eprintln!(
+                    "warning: --calendar: cutOffs has {carrier:?} on {date}; the trigger's cutOffs has no such carrier"
+                );
+            }
+        }
+        let mut workload = Workload::new(trigger.policy);
+        workload.set_calendar(Arc::clone(&calendar));
+        Ok(Self { workload, history, calendar, inputs: arguments.inputs })
     }
 
     fn run(mut self, mut lines: impl BufRead, mut out: impl Write) -> io::Result<()> {
@@ -117,6 +133,10 @@ impl Filter {
     /// foretell what is observed.
     fn learn_history(&mut self, now: Timestamp) {
         let Some((mut forecast, intervals)) = self.history.take() else { return };
+        if !self.calendar.is_empty() {
+            // Before the history, so that past peaks stay out of what is learned.
+            forecast.set_calendar(&self.calendar);
+        }
         let past = intervals.partition_point(|interval| interval.to <= now);
         for interval in &intervals[..past] {
             forecast.observe(interval);
@@ -144,7 +164,12 @@ mod tests {
     use crate::core::Policy;
 
     fn filter() -> Filter {
-        Filter { workload: Workload::new(Policy::default()), history: None, inputs: false }
+        Filter {
+            workload: Workload::new(Policy::default()),
+            history: None,
+            calendar: Arc::default(),
+            inputs: false,
+        }
     }
 
     fn answers(input: &str) -> Vec<serde_json::Value> {

@@ -1,21 +1,23 @@
 //! `peakscaler forecast`: what a history of orders says of the hours ahead, and `forecast score`:
 //! how right it would have been.
 
-mod chart;
+pub(super) mod chart;
 mod mstl;
 mod score;
 
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use clap::{Subcommand, ValueEnum};
 use comfy_table::{CellAlignment, Table, presets};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
+use super::calendar;
 use crate::core::demand::forecast::{ProfileForecast, SlotForecast, slot_seconds_for};
 use crate::core::demand::outlook::ArrivalForecast;
 use crate::history::csv::{self, History};
@@ -53,7 +55,7 @@ enum Command {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Output {
+pub(super) enum Output {
     Table,
     Json,
     Svg,
@@ -85,13 +87,13 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     if let Some(Command::Score(score)) = args.command {
         return score::run(&score);
     }
-    if let Some(calendar) = args.calendar {
-        bail!("--calendar {}: this version reads no calendars; leave the option out", calendar.display());
-    }
     let path = args.history.context("--history FILE is required")?;
     let history = read_history(&path, &args.time_zone)?;
     let mut forecast =
         ProfileForecast::new(args.time_zone.clone(), slot_seconds_for(history.step_seconds as f64));
+    if let Some(path) = &args.calendar {
+        forecast.set_calendar(&Arc::new(calendar::open(path)?));
+    }
     history.intervals.iter().for_each(|interval| forecast.observe(interval));
     let last_known = forecast.last_end().context("history has no interval that can be used")?;
     let slots = forecast.slots(last_known, args.horizon.as_secs_f64(), &LEVELS)?;
@@ -119,7 +121,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
 }
 
 /// Writes to standard output; a reader that went away (`| head`) is no error.
-fn say(text: &str) -> anyhow::Result<()> {
+pub(super) fn say(text: &str) -> anyhow::Result<()> {
     match writeln!(std::io::stdout(), "{text}") {
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
         written => Ok(written?),
@@ -142,7 +144,7 @@ fn table(slots: &[SlotForecast], zone: &TimeZone) -> Table {
     table
 }
 
-fn new_table(header: &[&str]) -> Table {
+pub(super) fn new_table(header: &[&str]) -> Table {
     let mut table = Table::new();
     table.load_preset(presets::UTF8_HORIZONTAL_ONLY).set_header(header);
     table.column_iter_mut().skip(1).for_each(|column| column.set_cell_alignment(CellAlignment::Right));
@@ -163,7 +165,7 @@ pub(super) fn read_history(path: &std::path::Path, zone: &TimeZone) -> anyhow::R
     Ok(history)
 }
 
-fn time_zone(name: &str) -> Result<TimeZone, String> {
+pub(super) fn time_zone(name: &str) -> Result<TimeZone, String> {
     TimeZone::get(name).map_err(|_| format!("{name:?} is not an IANA time zone such as Europe/Prague or UTC"))
 }
 

@@ -1,5 +1,6 @@
 //! The command line: one file a subcommand.
 
+pub mod calendar;
 pub mod check;
 mod decide;
 mod demo;
@@ -35,6 +36,8 @@ enum Command {
     Decide(decide::DecideArguments),
     /// Foresee the orders of the hours ahead from a history, and score such forecasts.
     Forecast(forecast::Args),
+    /// Check a calendar of known peaks, and preview what it does to a history.
+    Calendar(calendar::Args),
 }
 
 impl Cli {
@@ -51,6 +54,7 @@ impl Cli {
             Command::Demo(arguments) => demo::run(&arguments),
             Command::Decide(arguments) => decide::run(&arguments),
             Command::Forecast(arguments) => forecast::run(arguments),
+            Command::Calendar(arguments) => calendar::run(arguments),
         }
     }
 }

@@ -1,9 +1,12 @@
 //! The state machine of one workload: observations in, decision records out.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use super::decision::DecisionRecord;
+use super::demand::calendar::{Calendar, foresee, less_explained};
 use super::demand::deadlines::{Deadlines, seconds};
+use super::demand::forecast::later;
 use super::demand::ledger::Ledger;
 use super::demand::outlook::{ArrivalForecast, Outlook};
 use super::demand::present::Present;
@@ -17,6 +20,7 @@ use super::policy::Policy;
 pub struct Workload {
     policy: Policy,
     forecast: Option<Box<dyn ArrivalForecast>>,
+    calendar: Arc<Calendar>,
     ledger: Ledger,
     deadlines: Deadlines,
     now: f64,
@@ -72,6 +76,7 @@ impl Workload {
         Self {
             policy,
             forecast: None,
+            calendar: Arc::default(),
             ledger: Ledger::default(),
             deadlines: Deadlines::default(),
             now: f64::NEG_INFINITY,
@@ -91,8 +96,20 @@ impl Workload {
     }
 
     /// Puts a forecast in the place of the one before.
-    pub fn set_forecast(&mut self, forecast: Box<dyn ArrivalForecast>) {
+    pub fn set_forecast(&mut self, mut forecast: Box<dyn ArrivalForecast>) {
+        if !self.calendar.is_empty() {
+            forecast.set_calendar(&self.calendar);
+        }
         self.forecast = Some(forecast);
+    }
+
+    /// Puts what people know of peaks, closures and cut-offs in the place of what was known before.
+    pub fn set_calendar(&mut self, calendar: Arc<Calendar>) {
+        if let Some(forecast) = &mut self.forecast {
+            forecast.set_calendar(&calendar);
+        }
+        self.deadlines.clear();
+        self.calendar = calendar;
     }
 
     /// The policy in force.
@@ -152,7 +169,7 @@ impl Workload {
 
     fn situation(&mut self, at: jiff::Timestamp, now: f64) -> Situation {
         let present = self.ledger.present(now);
-        let deadlines = self.deadlines.upcoming(at, &self.policy);
+        let deadlines = self.deadlines.upcoming(at, &self.policy, self.calendar.cut_offs());
         let pod_lead_seconds = self.lead_times.pod_seconds.unwrap_or(self.policy.pod_lead_seconds);
         let node_lead_seconds = self.lead_times.node_seconds.unwrap_or(self.policy.node_lead_seconds);
         let horizon = deadlines
@@ -207,14 +224,24 @@ impl Workload {
     }
 
     fn outlook(&mut self, at: jiff::Timestamp, present: &Present, horizon: f64) -> (Outlook, Option<String>) {
+        // An hour back: the present rate remembers no more.
+        let events = self.calendar.events(later(at, -3600.0), later(at, horizon), None);
+        let present = if events.is_empty() { *present } else { less_explained(present, &events, at) };
+        let without_forecast = || {
+            if events.is_empty() {
+                return present.outlook(horizon);
+            }
+            let level = Present { surge: 0.0, ..present };
+            present.with_surge(foresee(&level.outlook(horizon), &events, at))
+        };
         match &mut self.forecast {
             Some(forecast) if self.policy.forecast => {
                 match forecast.outlook(at, &present.as_rate(), horizon) {
                     Ok(outlook) => (present.with_surge(outlook), None),
-                    Err(distrust) => (present.outlook(horizon), Some(distrust.to_string())),
+                    Err(distrust) => (without_forecast(), Some(distrust.to_string())),
                 }
             }
-            _ => (present.outlook(horizon), None),
+            _ => (without_forecast(), None),
         }
     }
 

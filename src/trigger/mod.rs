@@ -16,7 +16,7 @@ mod reading;
 pub mod review;
 pub mod scaled_object;
 mod values;
-mod yaml;
+pub(crate) mod yaml;
 
 use std::collections::BTreeMap;
 

@@ -130,3 +130,71 @@ fn a_bad_trigger_ends_with_its_problems() {
         assert!(error.contains(key), "{error}");
     }
 }
+
+#[test]
+fn a_calendar_raises_what_is_wanted_ahead_of_its_peak() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("peaks.yaml");
+    let input: String = (0..10).map(|second| line(second, 100) + "\n").collect();
+    let ahead = |text: &str| {
+        std::fs::write(&path, text).unwrap();
+        let mut child = start(directory.path(), &["--calendar", path.to_str().unwrap()]);
+        child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+        let output = child.wait_with_output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let peak = "timeZone: Europe/Prague\npeaks:\n- {name: a, from: 2026-11-27T09:01, to: 2026-11-27T12:00, uplift: 8}\n";
+    assert_eq!(ahead("peaks: []\n"), run(&input), "an empty calendar changes nothing");
+    let wanted = |output: &str| {
+        let last: serde_json::Value = serde_json::from_str(output.lines().last().unwrap()).unwrap();
+        last["ahead"].as_u64().unwrap()
+    };
+    assert!(wanted(&ahead(peak)) > wanted(&run(&input)), "{}", ahead(peak));
+}
+
+#[test]
+fn a_bad_calendar_ends_with_the_lines_of_its_problems() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("peaks.yaml");
+    std::fs::write(&path, "peaks:\n- name: a\n  from: soon\n  to: 2026-11-27\n  uplift: -1\n").unwrap();
+    let output = start(directory.path(), &["--calendar", path.to_str().unwrap()]).wait_with_output().unwrap();
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert!(!output.status.success());
+    for part in ["peaks.yaml:3:", "peaks[0].from: is \"soon\"", "peaks.yaml:5:", "peaks[0].uplift: is -1"] {
+        assert!(error.contains(part), "{part} in {error}");
+    }
+    let check = Command::new(env!("CARGO_BIN_EXE_peakscaler"))
+        .args(["calendar", "check"])
+        .arg(&path)
+        .output()
+        .unwrap();
+    assert_eq!(check.status.code(), Some(1));
+    assert_eq!(String::from_utf8(check.stdout).unwrap().lines().count(), 2);
+}
+
+#[test]
+fn a_preview_shows_the_uplift_of_its_day() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("peaks.yaml");
+    std::fs::write(&path, "peaks:\n- {name: a, from: 2012-11-23, to: 2012-11-23, uplift: 4}\n").unwrap();
+    let history = concat!(env!("CARGO_MANIFEST_DIR"), "/data/online_retail_orders_hourly.csv");
+    let preview = |format: &str| {
+        let output = Command::new(env!("CARGO_BIN_EXE_peakscaler"))
+            .args(["calendar", "preview", path.to_str().unwrap(), "--history", history, "--output", format])
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let days: serde_json::Value = serde_json::from_str(&preview("json")).unwrap();
+    let day = &days.as_array().unwrap()[0];
+    let orders = |key: &str| day[key].as_f64().unwrap();
+    assert_eq!((day["date"].as_str(), days.as_array().unwrap().len()), (Some("2012-11-23"), 1));
+    assert!(
+        orders("ordinary") > 10.0 && (orders("with_calendar") / orders("ordinary") - 4.0).abs() < 1e-9,
+        "{day}"
+    );
+    assert!(preview("table").contains("Fri 2012-11-23 (a)"));
+    assert!(preview("svg").trim_end().ends_with("</svg>"));
+}

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use jiff::tz::TimeZone;
 
+use crate::cli::calendar::Hour;
 use crate::core::demand::forecast::SlotForecast;
 use crate::core::observation::Interval;
 
@@ -33,7 +34,7 @@ impl Scale {
 }
 
 /// Draws history and forecast, both in orders an hour; quantiles at 0.1, 0.5, 0.9 and 0.99.
-pub(super) fn svg(intervals: &[Interval], slots: &[SlotForecast], zone: &TimeZone) -> String {
+pub(in crate::cli) fn svg(intervals: &[Interval], slots: &[SlotForecast], zone: &TimeZone) -> String {
     let start = slots.first().map_or(0, |slot| slot.from.as_second());
     let end = slots.last().map_or(start, |slot| slot.to.as_second());
     let known: Vec<(f64, f64)> = intervals
@@ -52,17 +53,44 @@ pub(super) fn svg(intervals: &[Interval], slots: &[SlotForecast], zone: &TimeZon
     let [low, median, high, highest] = [0, 1, 2, 3].map(line);
     let largest = known.iter().chain(&highest).map(|point| point.1).fold(1.0, f64::max);
     let scale = Scale { from: start - SHOWN_SECONDS, to: end, top: nice(largest) };
-    let mut svg = format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" font-family=\"sans-serif\" font-size=\"11\">\n\
-         <rect width=\"100%\" height=\"100%\" fill=\"#fff\"/>\n"
-    );
-    axes(&mut svg, &scale, zone);
+    let mut svg = start_of_picture(&scale, zone);
     band(&mut svg, &scale, &high, &highest, "#dbe9f6");
     band(&mut svg, &scale, &low, &high, "#9ecae1");
     path(&mut svg, &scale, &known, "#444");
     path(&mut svg, &scale, &median, "#08519c");
     let legend = "orders an hour: known (grey), median (blue), 0.1 to 0.9 (band), up to 0.99 (light band)";
     let _ = writeln!(svg, "<text x=\"{MARGIN}\" y=\"24\">{legend}</text>\n</svg>");
+    svg
+}
+
+/// Draws ordinary orders against those with a calendar, both an hour; days between are left out.
+pub(in crate::cli) fn calendar_svg(hours: &[Hour], zone: &TimeZone) -> String {
+    let largest = hours.iter().map(|hour| hour.with_calendar.max(hour.ordinary)).fold(1.0, f64::max);
+    let start = hours.first().map_or(0, |hour| hour.from.as_second());
+    let end = hours.last().map_or(start, |hour| hour.to.as_second());
+    let scale = Scale { from: start, to: end, top: nice(largest) };
+    let mut svg = start_of_picture(&scale, zone);
+    for stretch in hours.chunk_by(|one, next| one.to == next.from) {
+        let line = |orders: fn(&Hour) -> f64| -> Vec<(f64, f64)> {
+            stretch
+                .iter()
+                .map(|hour| (middle(hour.from, hour.to), hourly(orders(hour), hour.from, hour.to)))
+                .collect()
+        };
+        path(&mut svg, &scale, &line(|hour| hour.ordinary), "#444");
+        path(&mut svg, &scale, &line(|hour| hour.with_calendar), "#08519c");
+    }
+    let legend = "orders an hour: ordinary (grey), with the calendar (blue)";
+    let _ = writeln!(svg, "<text x=\"{MARGIN}\" y=\"24\">{legend}</text>\n</svg>");
+    svg
+}
+
+fn start_of_picture(scale: &Scale, zone: &TimeZone) -> String {
+    let mut svg = format!(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" font-family=\"sans-serif\" font-size=\"11\">\n\
+         <rect width=\"100%\" height=\"100%\" fill=\"#fff\"/>\n"
+    );
+    axes(&mut svg, scale, zone);
     svg
 }
 
@@ -79,10 +107,12 @@ fn axes(svg: &mut String, scale: &Scale, zone: &TimeZone) {
         );
     }
     let step = ((scale.to - scale.from) / 12 / QUARTER_DAY + 1) * QUARTER_DAY;
+    // Over weeks the weekday no longer tells which day it is.
+    let format = if scale.to - scale.from > 8 * 86_400 { "%m-%d %H:%M" } else { "%a %H:%M" };
     let mut seconds = scale.from;
     while seconds <= scale.to {
         if let Ok(moment) = jiff::Timestamp::from_second(seconds) {
-            let label = moment.to_zoned(zone.clone()).strftime("%a %H:%M").to_string();
+            let label = moment.to_zoned(zone.clone()).strftime(format).to_string();
             let x = scale.x(seconds as f64);
             let _ = writeln!(
                 svg,

@@ -1,9 +1,11 @@
-//! Carrier cut-offs of the coming days, from the policy's weekly pattern and time zone.
+//! Carrier cut-offs of the coming days, from the policy's weekly pattern and time zone, and from
+//! what the calendar says of single dates.
 
-use jiff::civil::{DateTime, Weekday};
+use jiff::civil::{Date, DateTime, Weekday};
 use jiff::tz::TimeZone;
 use jiff::{Span, Timestamp};
 
+use crate::core::demand::calendar::CutOffException;
 use crate::core::plan::Deadline;
 use crate::core::policy::{CutOff, Policy};
 
@@ -32,13 +34,18 @@ impl Deadlines {
     }
 
     /// Cut-offs whose dispatch is after `now`, soonest dispatch first.
-    pub fn upcoming(&mut self, now: Timestamp, policy: &Policy) -> Vec<Deadline> {
+    pub fn upcoming(
+        &mut self,
+        now: Timestamp,
+        policy: &Policy,
+        exceptions: &[CutOffException],
+    ) -> Vec<Deadline> {
         if policy.cut_offs.is_empty() {
             return Vec::new();
         }
         let seconds = seconds(now);
         if !(self.valid_from..self.valid_until).contains(&seconds) {
-            self.moments = moments(now, policy);
+            self.moments = moments(now, policy, exceptions);
             (self.valid_from, self.valid_until) = (seconds, seconds + 3600.0);
         }
         self.moments
@@ -53,17 +60,38 @@ impl Deadlines {
     }
 }
 
-fn moments(now: Timestamp, policy: &Policy) -> Vec<Moment> {
+fn moments(now: Timestamp, policy: &Policy, exceptions: &[CutOffException]) -> Vec<Moment> {
     let zone = TimeZone::get(&policy.time_zone).unwrap_or(TimeZone::UTC);
     let today = now.to_zoned(zone.clone()).date();
     let mut moments: Vec<Moment> = (-1..=DAYS_AHEAD)
         .filter_map(|days| today.checked_add(Span::new().days(days)).ok())
-        .flat_map(|date| policy.cut_offs.iter().map(move |cut_off| (date, cut_off)))
-        .filter(|(date, cut_off)| cut_off.weekdays[weekday_index(date.weekday())])
-        .filter_map(|(date, cut_off)| moment(date.to_datetime(jiff::civil::Time::midnight()), cut_off, &zone))
+        .flat_map(|date| {
+            cut_offs_of(date, policy, exceptions).into_iter().map(move |cut_off| (date, cut_off))
+        })
+        .filter_map(|(date, cut_off)| {
+            moment(date.to_datetime(jiff::civil::Time::midnight()), &cut_off, &zone)
+        })
         .collect();
     moments.sort_by(|left, right| left.dispatch.total_cmp(&right.dispatch));
     moments
+}
+
+/// The policy's cut-offs of a date; a carrier with exceptions has those in the place of its own.
+fn cut_offs_of(date: Date, policy: &Policy, exceptions: &[CutOffException]) -> Vec<CutOff> {
+    let today: Vec<&CutOffException> = exceptions.iter().filter(|one| one.date == date).collect();
+    let excepted = |name: &str| today.iter().any(|one| one.carrier.eq_ignore_ascii_case(name));
+    let usual = |cut_off: &&CutOff| cut_off.weekdays[weekday_index(date.weekday())];
+    let mut cut_offs: Vec<CutOff> =
+        policy.cut_offs.iter().filter(usual).filter(|cut_off| !excepted(&cut_off.name)).cloned().collect();
+    for exception in &today {
+        // Of a carrier that is not the workload's there is nothing to change.
+        let same = |cut_off: &&CutOff| exception.carrier.eq_ignore_ascii_case(&cut_off.name);
+        let own = policy.cut_offs.iter().filter(usual).find(same).or(policy.cut_offs.iter().find(same));
+        let (Some(own), Some(at_seconds_of_day)) = (own, exception.at_seconds_of_day) else { continue };
+        let within_seconds = exception.within_seconds.unwrap_or(own.within_seconds);
+        cut_offs.push(CutOff { at_seconds_of_day, within_seconds, ..own.clone() });
+    }
+    cut_offs
 }
 
 fn moment(midnight: DateTime, cut_off: &CutOff, zone: &TimeZone) -> Option<Moment> {
@@ -109,7 +137,7 @@ mod tests {
         ] {
             let now: Timestamp = now.parse().unwrap();
             let cut_off: Timestamp = cut_off.parse().unwrap();
-            let next = &Deadlines::default().upcoming(now, &policy())[0];
+            let next = &Deadlines::default().upcoming(now, &policy(), &[])[0];
             let wanted = seconds(cut_off) - seconds(now);
             assert!((next.cut_off_in_seconds - wanted).abs() < 1e-3, "{now}: {next:?}");
             assert!((next.dispatch_in_seconds - wanted - 2700.0).abs() < 1e-3, "{now}: {next:?}");
@@ -119,8 +147,36 @@ mod tests {
     #[test]
     fn dispatch_still_to_come_counts_after_its_cut_off() {
         let now: Timestamp = "2026-01-05T13:30:00Z".parse().unwrap();
-        let next = &Deadlines::default().upcoming(now, &policy())[0];
+        let next = &Deadlines::default().upcoming(now, &policy(), &[])[0];
         assert!((next.cut_off_in_seconds + 1800.0).abs() < 1e-3, "{next:?}");
         assert!((next.dispatch_in_seconds - 900.0).abs() < 1e-3, "{next:?}");
+    }
+
+    #[test]
+    fn an_exception_takes_the_place_of_its_carrier_on_its_date() {
+        let now: Timestamp = "2026-01-05T08:00:00Z".parse().unwrap();
+        let exception = |carrier: &str, at: Option<u32>, within: Option<f64>| CutOffException {
+            carrier: carrier.to_owned(),
+            date: jiff::civil::date(2026, 1, 5),
+            at_seconds_of_day: at,
+            within_seconds: within,
+        };
+        let first = |exceptions: &[CutOffException]| {
+            let deadlines = Deadlines::default().upcoming(now, &policy(), exceptions);
+            (deadlines[0].cut_off_in_seconds / 3600.0, deadlines[0].dispatch_in_seconds / 3600.0)
+        };
+        for (exceptions, expected) in [
+            (vec![], (5.0, 5.75)),
+            (vec![exception("dpd", Some(11 * 3600), None)], (2.0, 2.75)),
+            (vec![exception("DPD", Some(11 * 3600), Some(3600.0))], (2.0, 3.0)),
+            (vec![exception("DPD", None, None)], (29.0, 29.75)),
+            (vec![exception("PPL", Some(10 * 3600), Some(60.0))], (5.0, 5.75)),
+        ] {
+            let found = first(&exceptions);
+            assert!(
+                (found.0 - expected.0).abs() + (found.1 - expected.1).abs() < 1e-6,
+                "{exceptions:?}: {found:?}"
+            );
+        }
     }
 }

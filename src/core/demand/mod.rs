@@ -7,9 +7,10 @@
 //! - [`present`]: the present rate and its slope;
 //! - [`forecast`] and [`outlook`]: what a history foresees, and the contract with the planner;
 //! - [`service`]: the service rate; [`witness`]: the same from the counters alone;
-//! - [`deadlines`]: carrier cut-offs as moments.
+//! - [`deadlines`]: carrier cut-offs as moments; [`calendar`]: what people know of the days ahead.
 
 pub mod arrivals;
+pub mod calendar;
 pub mod contention;
 pub mod counters;
 pub mod deadlines;

@@ -4,9 +4,12 @@
 //! reason why none is to be trusted ([`Distrust`]) - the planner then plans from the backlog and
 //! the present rate alone.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::core::demand::calendar::Calendar;
 use crate::core::observation::Interval;
 
 /// Orders expected from now on: a cumulative curve.
@@ -123,6 +126,10 @@ pub trait ArrivalForecast: Send + Sync + std::fmt::Debug {
         present: &PresentRate,
         horizon_seconds: f64,
     ) -> Result<Outlook, Distrust>;
+
+    /// Sets what people know of peaks and closures, in the place of what was set before. Past ones
+    /// are kept out of what is learned, so it is best set before any interval comes.
+    fn set_calendar(&mut self, calendar: &Arc<Calendar>);
 
     /// A copy with the same state, behind the same trait.
     fn boxed_clone(&self) -> Box<dyn ArrivalForecast>;

@@ -8,6 +8,7 @@ use super::super::orders::Orders;
 use super::super::run::Cell;
 use super::super::units::{Millis, SECOND, count, millis};
 use crate::core::Interval;
+use crate::core::demand::calendar::Calendar;
 use crate::core::demand::outlook::{ArrivalForecast, Distrust, Knot, Outlook, PresentRate};
 
 /// The true arrivals of a cell, as a forecast without error.
@@ -49,6 +50,9 @@ impl ArrivalForecast for Foresight {
         }
         Ok(Outlook { model: "foresight".to_owned(), knots })
     }
+
+    /// It knows what comes better than any calendar.
+    fn set_calendar(&mut self, _calendar: &Arc<Calendar>) {}
 
     fn boxed_clone(&self) -> Box<dyn ArrivalForecast> {
         Box::new(self.clone())

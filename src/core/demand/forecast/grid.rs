@@ -207,13 +207,13 @@ pub(super) fn whole(value: f64) -> usize {
 }
 
 /// Seconds from one moment to another, negative where it is earlier.
-pub(super) fn seconds_between(from: Timestamp, to: Timestamp) -> f64 {
+pub(crate) fn seconds_between(from: Timestamp, to: Timestamp) -> f64 {
     let whole = to.as_second() - from.as_second();
     whole as f64 + f64::from(to.subsec_nanosecond() - from.subsec_nanosecond()) * 1e-9
 }
 
 /// The moment so many seconds later, at the end of time at the latest.
-pub(super) fn later(at: Timestamp, seconds: f64) -> Timestamp {
+pub(crate) fn later(at: Timestamp, seconds: f64) -> Timestamp {
     let span = jiff::SignedDuration::try_from_secs_f64(seconds).unwrap_or(jiff::SignedDuration::MAX);
     at.checked_add(span).unwrap_or(Timestamp::MAX)
 }

@@ -5,6 +5,7 @@
 //! minutes.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use jiff::civil::Date;
@@ -14,12 +15,14 @@ use super::conformal::Conformal;
 use super::curve::SlotCurve;
 use super::day::{DayForecast, DayModel};
 use super::distribution::count_quantile;
+use super::event::{Change, Event, change_over};
 use super::grid::{
     DayClock, DayCounts, LONGEST_GAP_DAYS, Place, days_between, for_each_piece, later, seconds_between,
     usable, weekday,
 };
 use super::intraday::Intraday;
 use super::walk::Walk;
+use crate::core::demand::calendar::Calendar;
 use crate::core::demand::outlook::{ArrivalForecast, Distrust, Outlook, PresentRate};
 use crate::core::observation::Interval;
 
@@ -37,17 +40,6 @@ const COVERAGE_BOUNDS: (f64, f64) = (0.7, 1.0);
 const SURPRISE_RATIO: f64 = 4.0;
 /// ... where it is also this many standard deviations away.
 const SURPRISE_DEVIATIONS: f64 = 4.0;
-
-/// Orders by so many times what is usual for a while: what an operator knows and no history can.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Event {
-    /// Start, included.
-    pub from: Timestamp,
-    /// End, excluded.
-    pub to: Timestamp,
-    /// Times an ordinary such time; zero where closed.
-    pub uplift: f64,
-}
 
 /// What one slot is expected to bring.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
@@ -70,6 +62,7 @@ pub struct ProfileForecast {
     model: DayModel,
     intraday: Intraday,
     events: Vec<Event>,
+    calendar: Option<Arc<Calendar>>,
     event_conformal: Conformal,
     today: Option<Today>,
     last_end: Option<Timestamp>,
@@ -82,7 +75,7 @@ pub struct ProfileForecast {
 struct Today {
     seen: DayCounts,
     in_event: DayCounts,
-    uplift: Vec<f64>,
+    change: Vec<Change>,
     before: f64,
     ahead: Vec<DayForecast>,
     slot: usize,
@@ -99,6 +92,7 @@ impl ProfileForecast {
             intraday: Intraday::new(slot_seconds),
             clock,
             events: Vec::new(),
+            calendar: None,
             event_conformal: Conformal::new(),
             today: None,
             last_end: None,
@@ -108,7 +102,8 @@ impl ProfileForecast {
     }
 
     /// Sets what is known of peaks and closures, past ones too: those are kept out of profile and
-    /// level when their intervals come. Where events overlap, their uplifts multiply.
+    /// level when their intervals come. Where events overlap, their uplifts multiply and what they
+    /// add adds up. A calendar makes events of its own, in the place of these.
     pub fn set_events(&mut self, events: Vec<Event>) {
         self.events = events;
     }
@@ -134,6 +129,16 @@ impl ProfileForecast {
         self.check_history()?;
         check_horizon(self.since_last(to))?;
         Ok(self.walk(with_ratio).map_or(0.0, |mut walk| walk.expected(from, to)))
+    }
+
+    /// Orders that such a time ordinarily brings, as of the last interval seen: by weekday and time
+    /// of day of the week that begins with its day, peaks and closures left out of account.
+    ///
+    /// # Errors
+    /// [`Distrust`] where history is too short.
+    pub fn ordinary(&mut self, from: Timestamp, to: Timestamp) -> Result<f64, Distrust> {
+        self.check_history()?;
+        Ok(self.walk(false).map_or(0.0, |mut walk| walk.ordinary(from, to)))
     }
 
     /// Slot by slot from `from` on, with quantiles at `levels` (each in `0..1`).
@@ -221,32 +226,36 @@ impl ProfileForecast {
 
     fn fold(&mut self, place: Place, seconds: f64, count: f64, from: Timestamp) {
         self.advance(place);
-        let uplift = uplift_at(&self.events, from);
+        let change = change_over(&self.events, from, later(from, seconds));
         let Some(today) = &mut self.today else { return };
         if today.seen.date != place.date {
             return;
         }
         let share = seconds / self.slot_seconds;
-        let expected = today.orders(place, share) * uplift.unwrap_or(1.0);
+        let expected = match change {
+            Some(change) => today.orders(place, share) * change.uplift + seconds * change.added_per_second,
+            None => today.orders(place, share),
+        };
         let variance = today.ahead.first().map_or(0.0, |day| day.variance[place.slot]);
         let mean = today.ahead.first().map_or(0.0, |day| day.mean[place.slot]);
         let dispersion = if mean > 0.0 { variance / mean } else { 0.0 };
         self.intraday.observe(seconds, count, expected, dispersion);
-        let counts = if uplift.is_some() { &mut today.in_event } else { &mut today.seen };
+        let counts = if change.is_some() { &mut today.in_event } else { &mut today.seen };
         counts.counts[place.slot] += count;
         counts.covered[place.slot] += seconds;
-        if let Some(uplift) = uplift {
-            today.uplift[place.slot] = uplift;
+        if let Some(change) = change {
+            today.change[place.slot] = change;
         }
     }
 
     /// Closes slots and days until the one of `place` is open.
     fn advance(&mut self, place: Place) {
         let slots = self.clock.slots();
+        let before = self.today.as_ref().map(|today| today.seen.date);
         let gap = self.today.as_ref().map_or(0, |today| days_between(today.seen.date, place.date));
         if gap > LONGEST_GAP_DAYS {
-            let events = std::mem::take(&mut self.events);
-            *self = Self { events, ..Self::new(self.clock.zone(), self.slot_seconds) };
+            let (events, calendar) = (std::mem::take(&mut self.events), self.calendar.take());
+            *self = Self { events, calendar, ..Self::new(self.clock.zone(), self.slot_seconds) };
         }
         while let Some(today) = self.today.take() {
             if today.seen.date >= place.date {
@@ -264,13 +273,31 @@ impl ProfileForecast {
                 self.model.forecast(weekday(place.date), 0),
                 place.slot,
             ));
+            self.renew_events();
             return;
         };
+        if before != Some(today.seen.date) {
+            self.renew_events();
+        }
+        let Some(today) = &mut self.today else { return };
         while today.slot < place.slot && today.seen.date == place.date {
             let known = today.known(today.slot, self.slot_seconds);
             self.intraday.close_slot(known);
             today.slot += 1;
         }
+    }
+
+    /// Makes the calendar's events anew from what the model takes for ordinary today, as far as a
+    /// look ahead can reach.
+    fn renew_events(&mut self) {
+        let Some(calendar) = self.calendar.clone() else { return };
+        let Some(today) = &self.today else { return };
+        let Ok(midnight) = today.seen.date.to_zoned(self.clock.zone()) else { return };
+        let (from, to) =
+            (later(midnight.timestamp(), -2.0 * 86_400.0), later(midnight.timestamp(), 11.0 * 86_400.0));
+        let Some(mut walk) = self.walk(false) else { return };
+        let events = calendar.events(from, to, Some(&mut |from, to| walk.ordinary(from, to)));
+        self.events = events;
     }
 
     fn close_day(&mut self, mut today: Today, next: Date) -> Today {
@@ -317,11 +344,18 @@ impl ProfileForecast {
     fn learn_event(&mut self, today: &Today) {
         let values = today.in_event.values(self.slot_seconds);
         let expected = &today.ahead[0];
-        let scale = |slot: usize| today.uplift[slot];
-        let mean: Vec<f64> =
-            expected.mean.iter().enumerate().map(|(slot, mean)| mean * scale(slot)).collect();
-        let variance: Vec<f64> =
-            expected.variance.iter().enumerate().map(|(slot, one)| one * scale(slot).powi(2)).collect();
+        let mean: Vec<f64> = expected
+            .mean
+            .iter()
+            .zip(&today.change)
+            .map(|(mean, change)| mean * change.uplift + change.added_per_second * self.slot_seconds)
+            .collect();
+        let variance: Vec<f64> = expected
+            .variance
+            .iter()
+            .zip(&today.change)
+            .map(|(one, change)| one * change.uplift.powi(2) + change.added_per_second * self.slot_seconds)
+            .collect();
         self.event_conformal.learn_day(&values, &mean, &variance);
     }
 }
@@ -372,6 +406,12 @@ impl ArrivalForecast for ProfileForecast {
         Ok(Outlook { model, knots: knots.unwrap_or_default() })
     }
 
+    fn set_calendar(&mut self, calendar: &Arc<Calendar>) {
+        self.events.clear();
+        self.calendar = Some(Arc::clone(calendar));
+        self.renew_events();
+    }
+
     fn boxed_clone(&self) -> Box<dyn ArrivalForecast> {
         Box::new(self.clone())
     }
@@ -382,7 +422,7 @@ impl Today {
         Self {
             seen: DayCounts::new(date, slots),
             in_event: DayCounts::new(date, slots),
-            uplift: vec![1.0; slots],
+            change: vec![Change::NONE; slots],
             before,
             ahead: vec![first],
             slot,
@@ -405,15 +445,6 @@ impl Today {
         let share = covered / slot_seconds;
         (share > 0.9).then(|| (self.seen.counts[slot], self.ahead[0].mean[slot] * share))
     }
-}
-
-/// The product of the uplifts of all events at a moment; `None` outside of events.
-pub(super) fn uplift_at(events: &[Event], at: Timestamp) -> Option<f64> {
-    events
-        .iter()
-        .filter(|event| event.from <= at && at < event.to)
-        .map(|event| event.uplift)
-        .reduce(|a, b| a * b)
 }
 
 fn check_horizon(seconds: f64) -> Result<(), Distrust> {

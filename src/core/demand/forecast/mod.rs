@@ -8,6 +8,7 @@
 //! - `dispersion`, [`distribution`] and `conformal` make quantiles that are kept honest;
 //! - `intraday` corrects the hours ahead by the hours just seen;
 //! - `grid` cuts time into local days and slots, `curve` makes the rate continuous across them;
+//! - `event` is what is known to change orders for a while;
 //! - `live` and `walk` put it together for a stream of intervals;
 //! - [`score`] judges it and its [`baselines`] the same way.
 
@@ -18,6 +19,7 @@ mod curve;
 mod day;
 mod dispersion;
 pub mod distribution;
+mod event;
 mod grid;
 mod intraday;
 mod level;
@@ -27,8 +29,10 @@ pub mod score;
 mod walk;
 
 pub use day::{DayForecast, DayModel};
+pub use event::{Change, Event, change_at, change_seen};
 pub use grid::{DayCounts, days_of, slot_seconds_for};
-pub use live::{Event, ProfileForecast, SlotForecast};
+pub(crate) use grid::{later, seconds_between};
+pub use live::{ProfileForecast, SlotForecast};
 
 #[cfg(test)]
 mod tests;

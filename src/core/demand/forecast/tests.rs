@@ -207,7 +207,7 @@ fn stale_arrivals_and_impossible_horizons_are_refused() {
 fn an_uplift_multiplies_its_day_and_no_other() {
     let mut forecast = fed(&hours(0..24 * 42, busy));
     let plain = forecast.slots(at(42 * DAY), 3.0 * DAY as f64, &[0.9]).unwrap();
-    forecast.set_events(vec![Event { from: at(43 * DAY), to: at(44 * DAY), uplift: 5.0 }]);
+    forecast.set_events(vec![Event::uplift(at(43 * DAY), at(44 * DAY), 5.0)]);
     let lifted = forecast.slots(at(42 * DAY), 3.0 * DAY as f64, &[0.9]).unwrap();
     for (index, (one, other)) in plain.iter().zip(&lifted).enumerate() {
         let times = if (24..48).contains(&index) { 5.0 } else { 1.0 };
@@ -221,7 +221,7 @@ fn a_named_peak_is_kept_out_of_level_and_profile() {
         if (24 * 41..24 * 42).contains(&hour) { 7.0 * busy(hour) } else { busy(hour) }
     };
     let mut forecast = ProfileForecast::new(TimeZone::UTC, 3600.0);
-    forecast.set_events(vec![Event { from: at(41 * DAY), to: at(42 * DAY), uplift: 7.0 }]);
+    forecast.set_events(vec![Event::uplift(at(41 * DAY), at(42 * DAY), 7.0)]);
     for interval in &hours(0..24 * 42, peak) {
         forecast.observe(interval);
     }

@@ -5,13 +5,16 @@ use jiff::civil::Date;
 
 use super::curve::SlotCurve;
 use super::day::{DayForecast, DayModel};
+use super::event::{Change, Event, change_at, change_seen};
 use super::grid::{DayClock, Place, days_between, later, seconds_between, weekday};
 use super::intraday::Intraday;
-use super::live::{Event, uplift_at};
 use crate::core::demand::outlook::{Knot, PresentRate};
 
 /// The present rate's weight halves with every this many seconds ahead.
 const PRESENT_HALF_LIFE_SECONDS: f64 = 600.0;
+
+/// One standard deviation of orders that were promised, as a part of them.
+const PROMISE_DEVIATION: f64 = 0.15;
 
 /// A piece of time ahead, within one slot and one state of events.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -23,6 +26,7 @@ pub(super) struct Piece {
     pub(super) apart: f64,
     /// Standard deviation that pieces have in common.
     pub(super) common: f64,
+    pub(super) change: Change,
     pub(super) in_event: bool,
 }
 
@@ -65,6 +69,24 @@ impl Walk<'_> {
         sum
     }
 
+    /// Orders that such a time ordinarily brings: by weekday and slot of the days ahead.
+    pub(super) fn ordinary(&mut self, from: Timestamp, to: Timestamp) -> f64 {
+        let mut sum = 0.0;
+        let mut at = from;
+        while at < to {
+            let place = self.clock.place(at);
+            let until = place.until.min(to);
+            if until <= at {
+                break;
+            }
+            let day = usize::try_from(days_between(self.today, place.date).rem_euclid(7)).unwrap_or(0);
+            self.look_ahead(day);
+            sum += self.ahead[day].mean[place.slot] * seconds_between(at, until) / self.slot_seconds;
+            at = until;
+        }
+        sum
+    }
+
     /// The cumulative curve from `now`, leaning on the present rate; `spread` corrects deviations.
     pub(super) fn knots(
         &mut self,
@@ -76,6 +98,7 @@ impl Walk<'_> {
         let mut knots = vec![Knot { x_seconds: 0.0, mean: 0.0, deviation: 0.0 }];
         let trust = 1.0 / (1.0 + present.relative_uncertainty * present.relative_uncertainty);
         let (mut mean, mut apart, mut common, mut present_common) = (0.0, 0.0, 0.0, 0.0);
+        let seen = change_seen(self.events, now);
         let mut from = now;
         for x_seconds in steps(horizon_seconds) {
             let to = later(now, x_seconds);
@@ -83,7 +106,8 @@ impl Walk<'_> {
                 let seconds = seconds_between(piece.from, piece.to);
                 let middle = seconds_between(now, piece.from) + 0.5 * seconds;
                 let lean = trust * 0.5_f64.powf(middle / PRESENT_HALF_LIFE_SECONDS);
-                let leaned = lean * present.orders_per_second.max(0.0) * seconds;
+                let rate = piece.change.rate(seen, present.orders_per_second.max(0.0));
+                let leaned = lean * rate * seconds;
                 let orders = leaned + (1.0 - lean) * piece.mean;
                 let dispersion = if piece.mean > 0.0 { piece.apart / piece.mean } else { 1.0 };
                 mean += orders;
@@ -99,7 +123,8 @@ impl Walk<'_> {
     }
 
     fn piece(&mut self, place: Place, from: Timestamp, to: Timestamp) -> Piece {
-        let nothing = Piece { from, to, mean: 0.0, apart: 0.0, common: 0.0, in_event: false };
+        let nothing =
+            Piece { from, to, mean: 0.0, apart: 0.0, common: 0.0, change: Change::NONE, in_event: false };
         let Ok(day) = usize::try_from(days_between(self.today, place.date)) else {
             return nothing;
         };
@@ -111,16 +136,27 @@ impl Walk<'_> {
         let orders = SlotCurve::new(before, own, after).orders(place.passed, passed);
         let middle = seconds_between(self.as_of, from) + 0.5 * seconds_between(from, to);
         let (factor, left) = self.intraday.map_or((1.0, 1.0), |ratio| ratio.correction(middle.max(0.0)));
-        let uplift = uplift_at(self.events, from);
-        let factor = factor * uplift.unwrap_or(1.0);
+        let change = change_at(self.events, from);
+        let factor = factor * change.map_or(1.0, |change| change.uplift);
+        let added = change.map_or(0.0, |change| change.added_per_second) * seconds_between(from, to);
         let variance = forecast.variance[place.slot] * factor * factor * left;
         Piece {
             from,
             to,
-            mean: orders * factor,
-            apart: share * (1.0 - forecast.correlation) * variance,
-            common: share * (forecast.correlation * variance).sqrt(),
-            in_event: uplift.is_some(),
+            mean: orders * factor + added,
+            apart: share * (1.0 - forecast.correlation) * variance + added,
+            common: share * (forecast.correlation * variance).sqrt() + PROMISE_DEVIATION * added,
+            change: change.unwrap_or(Change::NONE),
+            in_event: change.is_some(),
+        }
+    }
+
+    /// Makes the days' forecasts up to the one `needed` days from today where they lack.
+    fn look_ahead(&mut self, needed: usize) {
+        while self.ahead.len() <= needed {
+            let next = self.ahead.len();
+            let first = weekday(self.today);
+            self.ahead.push(self.model.forecast((first + next) % 7, next));
         }
     }
 
@@ -128,11 +164,7 @@ impl Walk<'_> {
     fn neighbours(&mut self, day: usize, place: Place) -> (f64, f64) {
         let slots = self.clock.slots();
         let needed = if place.slot + 1 == slots { day + 1 } else { day };
-        while self.ahead.len() <= needed {
-            let next = self.ahead.len();
-            let first = weekday(self.today);
-            self.ahead.push(self.model.forecast((first + next) % 7, next));
-        }
+        self.look_ahead(needed);
         let before = match (day, place.slot) {
             (0, 0) => self.before,
             (day, 0) => self.ahead[day - 1].mean[slots - 1],

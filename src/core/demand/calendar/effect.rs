@@ -1,0 +1,244 @@
+//! What a calendar does to orders, as events that do not overlap.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+use super::{Calendar, Peak, Rise};
+use crate::core::demand::forecast::{Change, Event, later, seconds_between};
+
+/// A ramp is a staircase of so many steps.
+const RAMP_STEPS: u32 = 8;
+
+/// Tells the orders that a time ordinarily brings.
+pub(super) type Ordinary<'a> = &'a mut dyn FnMut(Timestamp, Timestamp) -> f64;
+
+/// A part of a peak in which it has one effect.
+#[derive(Debug, Clone, Copy)]
+struct Part {
+    peak: usize,
+    from: Timestamp,
+    to: Timestamp,
+    effect: Effect,
+}
+
+/// What a part of a peak does, weighed by its confidence.
+#[derive(Debug, Clone, Copy, Default)]
+struct Effect {
+    /// By how much of ordinary orders there are more.
+    gained: f64,
+    /// The part of ordinary orders whose place is taken.
+    replaced: f64,
+    /// Orders a second on top.
+    added_per_second: f64,
+    /// What decides between uplifts of one e-shop.
+    rank: f64,
+}
+
+/// What one e-shop's entries do together.
+#[derive(Debug, Default)]
+struct Group {
+    uplift: Option<Effect>,
+    promised: Option<Effect>,
+}
+
+impl Calendar {
+    /// Everything that changes orders from `from` to `to`, cut so that nothing overlaps.
+    ///
+    /// `ordinary` spreads promised orders and keeps totals of peaks with a shape of their own;
+    /// without it promised orders come evenly, and a shape is laid over whatever is ordinary.
+    pub fn events(&self, from: Timestamp, to: Timestamp, mut ordinary: Option<Ordinary<'_>>) -> Vec<Event> {
+        let mut parts = Vec::new();
+        for (index, peak) in self.peaks.iter().enumerate() {
+            let (start, end) = peak.span();
+            if start < to && from < end {
+                let effects = peak.parts(&mut ordinary);
+                parts.extend(effects.into_iter().map(|(from, to, effect)| Part {
+                    peak: index,
+                    from,
+                    to,
+                    effect,
+                }));
+            }
+        }
+        let closures = || self.closures.iter().filter(|closure| closure.from < to && from < closure.to);
+        let mut edges: Vec<Timestamp> = parts.iter().flat_map(|part| [part.from, part.to]).collect();
+        edges.extend(closures().flat_map(|closure| [closure.from, closure.to]));
+        for edge in &mut edges {
+            *edge = (*edge).clamp(from, to);
+        }
+        edges.sort_unstable();
+        edges.dedup();
+        parts.sort_by_key(|part| part.from);
+        let mut events = Vec::new();
+        for pair in edges.windows(2) {
+            let (start, end) = (pair[0], pair[1]);
+            let started = &parts[..parts.partition_point(|part| part.from <= start)];
+            let on: Vec<&Part> = started.iter().filter(|part| start < part.to).collect();
+            let open = closures()
+                .filter(|closure| closure.from <= start && start < closure.to)
+                .map(|closure| 1.0 - closure.confidence)
+                .reduce(f64::min);
+            if !on.is_empty() || open.is_some() {
+                events.push(Event { from: start, to: end, change: self.together(&on, open.unwrap_or(1.0)) });
+            }
+        }
+        events
+    }
+
+    /// The rule for entries that overlap; see the module.
+    fn together(&self, parts: &[&Part], open: f64) -> Change {
+        let mut groups: BTreeMap<Option<&str>, Group> = BTreeMap::new();
+        for part in parts {
+            let peak = &self.peaks[part.peak];
+            let group = groups.entry(peak.by.as_deref()).or_default();
+            let effect = part.effect;
+            match peak.rise {
+                Rise::Orders(_) => {
+                    let promised = group.promised.get_or_insert_default();
+                    promised.gained += effect.gained;
+                    promised.added_per_second += effect.added_per_second;
+                    promised.replaced = promised.replaced.max(effect.replaced);
+                }
+                Rise::Uplift(_) if group.uplift.is_none_or(|other| effect.rank > other.rank) => {
+                    group.uplift = Some(effect);
+                }
+                Rise::Uplift(_) => {}
+            }
+        }
+        let mut change = Change::NONE;
+        for effect in groups.values().filter_map(|group| group.promised.or(group.uplift)) {
+            change.uplift += effect.gained - effect.replaced;
+            change.added_per_second += effect.added_per_second;
+        }
+        Change { uplift: change.uplift.max(0.0) * open, added_per_second: change.added_per_second * open }
+    }
+}
+
+impl Peak {
+    /// Start and end, the ramps included.
+    pub(super) fn span(&self) -> (Timestamp, Timestamp) {
+        match self.rise {
+            Rise::Uplift(_) => (later(self.from, -self.ramp_seconds), later(self.to, self.ramp_seconds)),
+            Rise::Orders(_) => (self.from, self.to),
+        }
+    }
+
+    fn parts(&self, ordinary: &mut Option<Ordinary<'_>>) -> Vec<(Timestamp, Timestamp, Effect)> {
+        let weighted: Vec<(Timestamp, Timestamp, f64)> = match &self.shape {
+            Some(shape) => local_hours(self.from, self.to, &self.zone)
+                .map(|(from, to, hour)| (from, to, shape.get(hour).copied().unwrap_or(0.0)))
+                .collect(),
+            None => self.staircase(),
+        };
+        let seconds: f64 =
+            weighted.iter().map(|(from, to, weight)| weight * seconds_between(*from, *to)).sum();
+        let effect = match (self.rise, &self.shape) {
+            (Rise::Uplift(uplift), None) => self.uplifted(uplift),
+            (Rise::Uplift(uplift), Some(_)) => match ordinary {
+                Some(ordinary) => {
+                    let total = uplift * self.share * ordinary(self.from, self.to);
+                    self.spread(total / seconds, uplift)
+                }
+                None => self.shaped(uplift, seconds / seconds_between(self.from, self.to)),
+            },
+            (Rise::Orders(orders), Some(_)) => self.spread(orders / seconds, 0.0),
+            (Rise::Orders(orders), None) => {
+                let usual: f64 = match ordinary {
+                    Some(ordinary) => {
+                        weighted.iter().map(|(from, to, weight)| weight * ordinary(*from, *to)).sum()
+                    }
+                    None => 0.0,
+                };
+                // Where nothing is ordinary there is no ordinary shape either.
+                if usual > 0.0 {
+                    self.in_ordinary_shape(orders / usual)
+                } else {
+                    self.spread(orders / seconds, 0.0)
+                }
+            }
+        };
+        weighted.into_iter().map(|(from, to, weight)| (from, to, effect(weight))).collect()
+    }
+
+    /// Weights of a rise, a plateau and a fall.
+    fn staircase(&self) -> Vec<(Timestamp, Timestamp, f64)> {
+        let (start, end) = self.span();
+        let (rise_end, fall_start) = (later(start, self.ramp_seconds), later(end, -self.ramp_seconds));
+        let mut steps = Vec::new();
+        if self.ramp_seconds > 0.0 {
+            let width = self.ramp_seconds / f64::from(RAMP_STEPS);
+            for step in 0..RAMP_STEPS {
+                let weight = (f64::from(step) + 0.5) / f64::from(RAMP_STEPS);
+                let (near, far) = (f64::from(step) * width, f64::from(step + 1) * width);
+                steps.push((later(start, near), later(start, far), weight));
+                steps.push((later(end, -far), later(end, -near), weight));
+            }
+        }
+        if rise_end < fall_start {
+            steps.push((rise_end, fall_start, 1.0));
+        }
+        steps
+    }
+
+    fn uplifted(&self, uplift: f64) -> Box<dyn Fn(f64) -> Effect> {
+        let excess = self.confidence * self.share * (uplift - 1.0);
+        Box::new(move |weight| Effect { gained: weight * excess, rank: weight * excess, ..Effect::default() })
+    }
+
+    /// An uplift whose shape is laid over ordinary orders, of `mean` weight.
+    fn shaped(&self, uplift: f64, mean: f64) -> Box<dyn Fn(f64) -> Effect> {
+        let (part, rank) = (self.confidence * self.share, self.confidence * self.share * (uplift - 1.0));
+        Box::new(move |weight| Effect {
+            gained: part * uplift * weight / mean,
+            replaced: part,
+            rank,
+            ..Effect::default()
+        })
+    }
+
+    /// Orders in the place of ordinary ones, `per_second` at a weight of 1.
+    fn spread(&self, per_second: f64, uplift: f64) -> Box<dyn Fn(f64) -> Effect> {
+        let (confidence, share) = (self.confidence, self.share);
+        Box::new(move |weight| Effect {
+            gained: 0.0,
+            replaced: confidence * share,
+            added_per_second: confidence * weight * per_second,
+            rank: confidence * share * (uplift - 1.0),
+        })
+    }
+
+    /// `times` ordinary orders in their place.
+    fn in_ordinary_shape(&self, times: f64) -> Box<dyn Fn(f64) -> Effect> {
+        let (confidence, share) = (self.confidence, self.share);
+        Box::new(move |weight| Effect {
+            gained: confidence * weight * times,
+            replaced: confidence * share,
+            ..Effect::default()
+        })
+    }
+}
+
+/// Cuts a time at every full local hour: start, end and hour of day.
+pub(super) fn local_hours(
+    from: Timestamp,
+    to: Timestamp,
+    zone: &TimeZone,
+) -> impl Iterator<Item = (Timestamp, Timestamp, usize)> {
+    let zone = zone.clone();
+    let mut at = from;
+    std::iter::from_fn(move || {
+        (at < to).then(|| {
+            let time = zone.to_datetime(at).time();
+            let into = f64::from(time.minute()) * 60.0
+                + f64::from(time.second())
+                + f64::from(time.subsec_nanosecond()) * 1e-9;
+            let start = at;
+            // Where clocks change within an hour, the next piece begins at the new time.
+            let change = zone.following(at).next().map_or(to, |change| change.timestamp());
+            at = later(at, 3600.0 - into).min(to).min(change);
+            (start, at, usize::from(time.hour().unsigned_abs()))
+        })
+    })
+}

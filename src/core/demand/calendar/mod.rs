@@ -1,0 +1,116 @@
+//! Peaks, closures and cut-off exceptions that people know: what no history can foresee.
+//!
+//! [`PeakCalendar`] is the document; [`Calendar::new`] checks it and names everything wrong at
+//! once; [`Calendar::events`] turns it into what the forecast multiplies and adds, and
+//! [`foresee`] into a change of the present rate where there is no forecast.
+//!
+//! Where entries overlap:
+//! 1. A closure beats everything.
+//! 2. Of one e-shop's entries, promised orders beat uplifts; its promises add up; of its uplifts
+//!    the one that brings most counts. Entries without `by` are one e-shop in this sense.
+//! 3. What different e-shops add to (or take from) ordinary orders is added.
+//!
+//! Confidence weighs what an entry changes: an uplift of 5 at 0.5 counts as 3.
+
+mod check;
+mod document;
+mod effect;
+mod foresight;
+#[cfg(test)]
+mod tests;
+
+use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+
+pub use document::{CalendarSpec, ClosureSpec, CutOffSpec, HolidaySpec, PeakCalendar, PeakSpec};
+pub use foresight::{foresee, less_explained};
+
+/// `apiVersion` of the document.
+pub const API_VERSION: &str = "peakscaler.io/v1alpha1";
+/// `kind` of the document.
+pub const KIND: &str = "PeakCalendar";
+
+/// One thing that is wrong with a document.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{path}: {message}")]
+pub struct Problem {
+    /// Where, for example `peaks[0].uplift`; below `spec`.
+    pub path: String,
+    /// What came and what would be right.
+    pub message: String,
+}
+
+/// A calendar that was checked, its times absolute.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Calendar {
+    peaks: Vec<Peak>,
+    closures: Vec<Closure>,
+    cut_offs: Vec<CutOffException>,
+}
+
+/// A peak that was checked.
+#[derive(Debug, Clone, PartialEq)]
+struct Peak {
+    name: String,
+    by: Option<String>,
+    from: Timestamp,
+    to: Timestamp,
+    zone: TimeZone,
+    rise: Rise,
+    share: f64,
+    confidence: f64,
+    ramp_seconds: f64,
+    shape: Option<Vec<f64>>,
+}
+
+/// How much a peak brings.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Rise {
+    /// Times the ordinary.
+    Uplift(f64),
+    /// Orders in all.
+    Orders(f64),
+}
+
+#[derive(Debug, Clone, PartialEq)]
+struct Closure {
+    name: String,
+    from: Timestamp,
+    to: Timestamp,
+    confidence: f64,
+}
+
+/// What one carrier does on one date, in place of what the policy says.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CutOffException {
+    /// The carrier's name in the policy; case does not count.
+    pub carrier: String,
+    /// The date in the policy's time zone.
+    pub date: Date,
+    /// `None`: it does not collect.
+    pub at_seconds_of_day: Option<u32>,
+    /// From the cut-off to the dispatch, in seconds; `None`: as on other days.
+    pub within_seconds: Option<f64>,
+}
+
+impl Calendar {
+    /// Whether it says nothing.
+    pub fn is_empty(&self) -> bool {
+        self.peaks.is_empty() && self.closures.is_empty() && self.cut_offs.is_empty()
+    }
+
+    /// Cut-offs of single dates.
+    pub fn cut_offs(&self) -> &[CutOffException] {
+        &self.cut_offs
+    }
+
+    /// Names, starts and ends of all entries with an effect on orders, ramps included.
+    pub fn entries(&self) -> impl Iterator<Item = (&str, Timestamp, Timestamp)> {
+        let peaks = self.peaks.iter().map(|peak| {
+            let (from, to) = peak.span();
+            (peak.name.as_str(), from, to)
+        });
+        peaks.chain(self.closures.iter().map(|closure| (closure.name.as_str(), closure.from, closure.to)))
+    }
+}
