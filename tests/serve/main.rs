@@ -5,6 +5,9 @@
 mod admin;
 mod decide;
 mod lifecycle;
+#[path = "../support/mod.rs"]
+mod parts;
 mod process;
+mod real;
 mod support;
 mod wire;

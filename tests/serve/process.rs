@@ -11,19 +11,25 @@ use tonic::Code;
 
 use crate::support::{ask, get, reference, soon};
 
-struct Process {
+pub(crate) struct Process {
     child: Child,
     log: Lines<BufReader<ChildStderr>>,
     address: SocketAddr,
-    admin: SocketAddr,
+    pub(crate) admin: SocketAddr,
 }
 
 impl Process {
     async fn start(more: &[&str]) -> Self {
+        Self::start_as(more, &[]).await
+    }
+
+    /// With `more` arguments and an environment of its own.
+    pub(crate) async fn start_as(more: &[&str], environment: &[(&str, &str)]) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_peakscaler"))
             .args(["serve", "--no-cluster", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"])
             .args(["--log-format", "json", "--shutdown-delay", "0s"])
             .args(more)
+            .envs(environment.iter().copied())
             .stderr(Stdio::piped())
             .kill_on_drop(true)
             .spawn()
@@ -34,7 +40,7 @@ impl Process {
         Self { child, log, address: address("grpc"), admin: address("admin") }
     }
 
-    async fn client(&self) -> ExternalScalerClient<tonic::transport::Channel> {
+    pub(crate) async fn client(&self) -> ExternalScalerClient<tonic::transport::Channel> {
         ExternalScalerClient::connect(format!("http://{}", self.address)).await.unwrap()
     }
 
