@@ -3,11 +3,12 @@
 //! Beside the handler alone, the same with its messages decoded and encoded, and that for the least
 //! that any server does with them.
 
+#![expect(clippy::exit, reason = "the benchmark harness ends the process by itself")]
 // The macros of gungraun make functions and modules that nobody documents.
 #![expect(missing_docs, reason = "generated")]
 
 #[path = "../loadtests/centre.rs"]
-#[expect(dead_code, reason = "only what sources need is used here")]
+#[allow(dead_code, reason = "each benchmark uses a part of it")]
 mod centre;
 
 use std::hint::black_box;

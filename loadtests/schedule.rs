@@ -104,7 +104,7 @@ mod tests {
                 let of: Vec<_> =
                     minute.iter().filter(|due| due.object == object && due.what == what).collect();
                 assert_eq!(of.len(), times, "{what:?} of {object}");
-                let apart = of[1].at - of[0].at;
+                let apart = of[1].at.abs_diff(of[0].at);
                 assert_eq!(apart, if what == What::Poll { polling } else { sync });
             }
         }

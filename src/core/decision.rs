@@ -47,7 +47,7 @@ pub struct DecisionRecord {
     pub late_expected: f64,
     /// Fingerprint of the policy that was in force.
     pub policy_version: String,
-    /// All that the decision was taken from: [`crate::core::plan::decide`] takes it again.
+    /// All that the decision was taken from: [`crate::core::plan::decide()`] takes it again.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub inputs: Option<Box<Situation>>,
 }

@@ -1,6 +1,6 @@
 //! The sources of a real installation: SQS, CloudWatch, Prometheus and the cluster.
 //!
-//! Polls run in the background and are shared between workloads; [`LiveWorkload`] only reads
+//! Polls run in the background and are shared between workloads; a workload only reads
 //! what they wrote. Calls to AWS stay within four a queue and minute: counters every 20 s (three), CloudWatch
 //! once a minute, for many queues together, and nothing is retried on the side.
 //!

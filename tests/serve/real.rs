@@ -66,10 +66,8 @@ async fn until_answer(
             tokio::time::sleep(std::time::Duration::from_millis(100)).await;
         }
     };
-    match tokio::time::timeout(2 * PATIENCE, asking).await {
-        Ok(answer) => answer,
-        Err(_) => panic!("never: {what}; last {last:?}"),
-    }
+    let answered = tokio::time::timeout(2 * PATIENCE, asking).await;
+    answered.unwrap_or_else(|_| panic!("never: {what}; last {last:?}"))
 }
 
 async fn decision(process: &Process) -> Value {

@@ -4,7 +4,7 @@
 //! - [`curves`]: what must be done by when, and what can be done at the earliest;
 //! - [`string`]: the shortest path between the two;
 //! - [`capacity`]: what the pods that exist will get done;
-//! - [`decide`]: replicas, nodes and the reason.
+//! - [`mod@decide`]: replicas, nodes and the reason.
 
 pub mod capacity;
 pub mod curves;
