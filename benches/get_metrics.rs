@@ -3,11 +3,7 @@
 //! Beside the handler alone, the same with its messages decoded and encoded, and that for the least
 //! that any server does with them.
 
-// The macros of gungraun make functions and modules that nobody documents.
-#![expect(missing_docs, reason = "generated")]
-
 #[path = "../loadtests/centre.rs"]
-#[expect(dead_code, reason = "only what sources need is used here")]
 mod centre;
 
 use std::hint::black_box;

@@ -42,7 +42,8 @@ impl Running {
         let mut running =
             Self { workload: Workload::new(trigger.policy), centre: Centre::new(&reference.name), now };
         if forecast {
-            running.workload = running.workload.with_forecast(Box::new(running.three_weeks()));
+            let forecast = Box::new(running.three_weeks());
+            running.workload = running.workload.with_forecast(forecast);
         }
         for _ in 0..23 * 60 {
             running.step(SignedDuration::from_mins(1));
