@@ -1,7 +1,6 @@
 //! How long a decision takes: one tick of one workload that has seen a day, and of 10,000 of them.
 
 #[path = "../loadtests/centre.rs"]
-#[expect(dead_code, reason = "only centres and references are used here, not the sources")]
 mod centre;
 
 use divan::Bencher;

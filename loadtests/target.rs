@@ -74,7 +74,7 @@ async fn peakscaler(arguments: &Arguments) -> anyhow::Result<()> {
         engine: EngineOptions {
             tick: Duration::from_millis(arguments.tick_milliseconds.max(10)),
             max_workloads: 100_000,
-            deciders: std::env::var_os("SHARED").is_none().then(|| deciders.handle().clone()),
+            deciders: Some(deciders.handle().clone()),
             ..EngineOptions::default()
         },
         ..Settings::default()
