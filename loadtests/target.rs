@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use peakscaler::cli::serve::{Server, Settings};
+use peakscaler::cli::serve::{Server, Settings, deciders};
 use peakscaler::clock::Clock;
 use peakscaler::engine::EngineOptions;
 use peakscaler::grpc::proto::external_scaler_server::ExternalScalerServer;
@@ -69,10 +69,12 @@ pub(crate) async fn run(arguments: &Arguments) -> anyhow::Result<()> {
 }
 
 async fn peakscaler(arguments: &Arguments) -> anyhow::Result<()> {
+    let deciders = deciders()?;
     let settings = Settings {
         engine: EngineOptions {
             tick: Duration::from_millis(arguments.tick_milliseconds.max(10)),
             max_workloads: 100_000,
+            deciders: Some(deciders.handle().clone()),
             ..EngineOptions::default()
         },
         ..Settings::default()
@@ -81,6 +83,7 @@ async fn peakscaler(arguments: &Arguments) -> anyhow::Result<()> {
     announce(Addresses { grpc: server.address(), admin: Some(server.admin_address()) })?;
     input_closed().await;
     server.stop().await;
+    deciders.shutdown_background();
     Ok(())
 }
 

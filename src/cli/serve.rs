@@ -93,18 +93,42 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
 pub(super) fn run(arguments: &ServeArguments) -> anyhow::Result<ExitCode> {
     logs::start(arguments.log_format, &arguments.log)
         .with_context(|| format!("--log {:?}", arguments.log))?;
-    super::runtime()?.block_on(async {
+    let deciders = deciders()?;
+    let result = super::runtime()?.block_on(async {
         let clock = Clock::real();
         let sources = arguments.sources.open(&clock).await?;
-        serve(arguments, sources, clock).await?;
+        serve(arguments, deciders.handle().clone(), sources, clock).await?;
         Ok(ExitCode::SUCCESS)
-    })
+    });
+    deciders.shutdown_background();
+    result
 }
 
-async fn serve(arguments: &ServeArguments, sources: Arc<dyn Sources>, clock: Clock) -> anyhow::Result<()> {
+/// A thread that decides, so that answering never waits for it. One is enough for ten thousand
+/// decisions a second.
+///
+/// # Errors
+/// When the system gives no thread.
+pub fn deciders() -> anyhow::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .thread_name("decide")
+        .enable_all()
+        .build()
+        .context("starting the thread that decides")
+}
+
+async fn serve(
+    arguments: &ServeArguments,
+    deciders: tokio::runtime::Handle,
+    sources: Arc<dyn Sources>,
+    clock: Clock,
+) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    let server = Server::start(&arguments.settings(), sources, clock).await?;
+    let mut settings = arguments.settings();
+    settings.engine.deciders = Some(deciders);
+    let server = Server::start(&settings, sources, clock).await?;
     tokio::select! {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}

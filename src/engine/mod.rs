@@ -47,6 +47,9 @@ pub struct EngineOptions {
     pub first_answer_within: Duration,
     /// Most workloads at a time, invalid ones included.
     pub max_workloads: usize,
+    /// Where sources are read and decisions taken; by default where the engine is started. On a
+    /// runtime of their own they keep no request waiting.
+    pub deciders: Option<tokio::runtime::Handle>,
 }
 
 impl Default for EngineOptions {
@@ -57,6 +60,7 @@ impl Default for EngineOptions {
             superseded_after: Duration::from_mins(2),
             first_answer_within: Duration::from_secs(2),
             max_workloads: 10_000,
+            deciders: None,
         }
     }
 }
@@ -217,7 +221,11 @@ impl Engine {
         }
         let feed = Feed::new(self.shared.stop.child_token());
         feed.join(entry);
-        tokio::spawn(feed::run(feed, self.clone(), entry.id().clone(), trigger.clone()));
+        let task = feed::run(feed, self.clone(), entry.id().clone(), trigger.clone());
+        match &self.shared.options.deciders {
+            Some(runtime) => runtime.spawn(task),
+            None => tokio::spawn(task),
+        };
     }
 
     /// Takes an entry out; its task ends when it was the last one on it.
