@@ -45,11 +45,42 @@ pub struct DecisionRecord {
     pub forecast: Option<ForecastSummary>,
     /// Orders that will miss their due time whatever is done now.
     pub late_expected: f64,
+    /// The first of them, where there are any.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub late_first: Option<LateFirst>,
+    /// The bound to raise to save them, where one makes them late.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub relief: Option<Relief>,
     /// Fingerprint of the policy that was in force.
     pub policy_version: String,
     /// All that the decision was taken from: [`crate::core::plan::decide()`] takes it again.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub inputs: Option<Box<Situation>>,
+}
+
+/// The first due time that will be missed whatever is done now.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LateFirst {
+    /// The carrier whose dispatch is missed; absent where it is the target wait.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub cut_off: Option<String>,
+    /// That dispatch, or the moment by which the work on the first late order should begin.
+    pub at: Timestamp,
+    /// The same in seconds from now.
+    pub in_seconds: f64,
+    /// Orders that miss this dispatch; of the wait, all that will miss it.
+    pub orders: f64,
+}
+
+/// The bound whose raising saves orders that would be late.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Relief {
+    /// `maximum`, `throughput_limit` or `ramp`.
+    pub bound: BoundKind,
+    /// The least value that saves all that can be saved: replicas, orders an hour, or replicas a minute.
+    pub raise_to: f64,
+    /// Orders that it saves.
+    pub orders: f64,
 }
 
 /// Why KEDA gets a gRPC error.

@@ -1,11 +1,17 @@
 //! Properties of one decision, over situations of all kinds.
 
 use jiff::Timestamp;
+use peakscaler::core::decision::BoundKind;
 use peakscaler::core::demand::outlook::{Knot, Outlook};
 use peakscaler::core::plan::situation::{Service, ServiceSource};
 use peakscaler::core::plan::{Cohort, Deadline, Fleet, Situation, decide};
 use peakscaler::core::{NodeSlots, Policy, ServiceRate};
 use proptest::prelude::*;
+
+/// Cases of a property: as many as `PROPTEST_CASES` says, or few enough for an unoptimised build.
+fn cases(few: u32) -> u32 {
+    std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(few)
+}
 
 prop_compose! {
     fn policies()(
@@ -113,7 +119,7 @@ prop_compose! {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(512))]
+    #![proptest_config(ProptestConfig::with_cases(cases(512)))]
 
     #[test]
     fn stays_within_the_bounds(situation in situations(), policy in policies()) {
@@ -214,9 +220,18 @@ fn the_due_curve_names_what_binds() {
     };
     let record = decide(&situation, &policy);
     assert_eq!(record.desired, Some(10));
-    assert!(record.reason.contains("raise maxReplicas"), "{}", record.reason);
     assert!(record.late_expected > 400.0, "1500 of 2180 orders can be done: {}", record.late_expected);
+    let first = record.late_first.unwrap();
+    assert_eq!((first.cut_off.as_deref(), first.in_seconds), (Some("DPD"), 4500.0));
+    let relief = record.relief.unwrap();
+    assert_eq!(relief.bound, BoundKind::Maximum);
+    assert!((14.0..=16.0).contains(&relief.raise_to) && relief.orders > 400.0, "{relief:?}");
+    for part in
+        ["maxReplicas 10 binds", "for DPD's dispatch at 2026-11-27T14:45:00Z", "raise maxReplicas to 1"]
+    {
+        assert!(record.reason.contains(part), "{part} in {}", record.reason);
+    }
     let enough = decide(&situation, &Policy { max_replicas: 100, ..policy });
     assert!(enough.reason.contains("DPD's dispatch at 2026-11-27T14:45:00Z"), "{}", enough.reason);
-    assert!(enough.late_expected < 1.0);
+    assert!(enough.late_expected < 1.0 && enough.late_first.is_none() && enough.relief.is_none());
 }

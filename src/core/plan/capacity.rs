@@ -1,18 +1,32 @@
-//! What the pods that exist, and those that are starting, will get done.
+//! What the pods that exist, and those that could still join them, will get done.
 
 use super::curves::Curves;
 use super::situation::Fleet;
+
+/// Pods that become ready together.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Joining {
+    /// Seconds from now at which they are ready.
+    pub in_seconds: f64,
+    /// How many.
+    pub replicas: f64,
+}
 
 /// Orders started by each grid point when nothing is added to `fleet`.
 ///
 /// Nothing is started before it has arrived (`curves.arrived`), and capacity that finds no work
 /// is lost.
 pub fn done_by_fleet(curves: &Curves, fleet: &Fleet, per_second: f64) -> Vec<f64> {
+    done_with(curves, fleet, per_second, &[])
+}
+
+/// The same when `joining` are added, soonest first.
+pub fn done_with(curves: &Curves, fleet: &Fleet, per_second: f64, joining: &[Joining]) -> Vec<f64> {
     let mut done = Vec::with_capacity(curves.x.len());
     let mut total = 0.0_f64;
     let mut previous = 0.0;
     for (x, arrived) in curves.x.iter().zip(&curves.arrived) {
-        let replica_seconds = replica_seconds(fleet, previous, *x);
+        let replica_seconds = replica_seconds(fleet, joining, previous, *x);
         total = (total + replica_seconds * per_second).min(arrived.max(total));
         done.push(total);
         previous = *x;
@@ -20,29 +34,20 @@ pub fn done_by_fleet(curves: &Curves, fleet: &Fleet, per_second: f64) -> Vec<f64
     done
 }
 
-/// Orders started by each grid point when `replicas` in all are ready from `lead` seconds on and
-/// the fleet alone works until then.
-pub fn done_with(curves: &Curves, fleet: &Fleet, per_second: f64, replicas: u32, lead: f64) -> Vec<f64> {
-    let mut done = done_by_fleet(curves, fleet, per_second);
-    let first = curves.x.partition_point(|x| *x <= lead);
-    let (mut total, mut previous) = (height_at(&curves.x, &done, lead), lead);
-    for ((x, arrived), done) in curves.x.iter().zip(&curves.arrived).zip(&mut done).skip(first) {
-        let seconds = x - previous;
-        total = (total + seconds * per_second * f64::from(replicas)).min(arrived.max(total));
-        *done = total.max(*done);
-        previous = *x;
-    }
-    done
-}
-
-fn replica_seconds(fleet: &Fleet, from: f64, to: f64) -> f64 {
+fn replica_seconds(fleet: &Fleet, joining: &[Joining], from: f64, to: f64) -> f64 {
+    let share = |ready_in: f64| to - ready_in.max(from);
     let started: f64 = fleet
         .ready_in_seconds
         .iter()
         .take_while(|ready_in| **ready_in < to)
-        .map(|ready_in| to - ready_in.max(from))
+        .map(|ready_in| share(*ready_in))
         .sum();
-    f64::from(fleet.ready) * (to - from) + started
+    let joined: f64 = joining
+        .iter()
+        .take_while(|group| group.in_seconds < to)
+        .map(|group| group.replicas * share(group.in_seconds))
+        .sum();
+    f64::from(fleet.ready) * (to - from) + started + joined
 }
 
 /// Height of a curve at `x`, straight between grid points.

@@ -5,9 +5,10 @@
 //! Later orders can't be due before earlier ones are served, so what must be started by `x` is the
 //! largest count that any of these rules asks for.
 
-use super::situation::{Cohort, Situation};
+use super::situation::Situation;
 use super::tuning::{
-    CUT_OFF_RESERVE, HORIZON_BEYOND_WAIT_SECONDS, HORIZON_LIMIT_SECONDS, HORIZON_SECONDS, STEP_SECONDS,
+    CUT_OFF_RESERVE, HORIZON_BEYOND_WAIT_SECONDS, HORIZON_LIMIT_SECONDS, HORIZON_SECONDS, LAST_STEP_SECONDS,
+    STEPS_SECONDS,
 };
 use crate::core::policy::Policy;
 
@@ -56,11 +57,10 @@ impl Curves {
             );
         }
         for deadline in &situation.deadlines {
-            let window = deadline.dispatch_in_seconds - deadline.cut_off_in_seconds;
-            let margin = (1.0 - strictness.cut_off_share) * window
-                + service_margin_seconds(situation).min(window * 0.8);
-            let start_by = deadline.dispatch_in_seconds - margin;
-            let orders = in_by(situation, deadline.cut_off_in_seconds, strictness);
+            let start_by = deadline.start_by_seconds(&situation.service, strictness.cut_off_share);
+            let by = deadline.cut_off_in_seconds;
+            let surcharge = if by > 0.0 { surcharge(situation, strictness).at(by) } else { 0.0 };
+            let orders = situation.in_by(by) + surcharge;
             let first = self.x.partition_point(|x| *x < start_by - 1e-9);
             for height in &mut due[first..] {
                 *height = height.max(orders);
@@ -83,22 +83,8 @@ impl Curves {
     }
 }
 
-/// An order must be started this long before its dispatch: its work, and as much again for spread.
-fn service_margin_seconds(situation: &Situation) -> f64 {
-    1.5 * situation.service.seconds_per_order()
-}
-
-/// Orders that arrive by `x`, which may lie in the past.
-fn in_by(situation: &Situation, x: f64, strictness: Strictness) -> f64 {
-    let by = |cohort: &&Cohort| -cohort.age_seconds <= x;
-    let waiting: f64 = situation.waiting.iter().filter(by).map(|cohort| cohort.orders).sum();
-    if x <= 0.0 {
-        return waiting;
-    }
-    waiting + situation.outlook.at(x).0 + surcharge(situation, strictness).at(x)
-}
-
-/// The seconds from now at which the plan looks: fine first, then coarser, and each due point.
+/// The seconds from now at which the plan looks: fine first, then coarser, and each due point. The
+/// steps are the same for every wait, so that an earlier due time never falls between coarser points.
 fn grid(situation: &Situation, policy: &Policy) -> Vec<f64> {
     let wait = policy.target_wait_seconds.unwrap_or(0.0);
     let next_dispatch = situation.deadlines.first().map_or(0.0, |deadline| deadline.dispatch_in_seconds);
@@ -107,23 +93,16 @@ fn grid(situation: &Situation, policy: &Policy) -> Vec<f64> {
         .max(wait + HORIZON_BEYOND_WAIT_SECONDS)
         .max(lead + wait + HORIZON_BEYOND_WAIT_SECONDS)
         .max((next_dispatch + 60.0).min(HORIZON_LIMIT_SECONDS));
-    let fine = if wait > 0.0 { (wait / 12.0).clamp(1.0, STEP_SECONDS) } else { STEP_SECONDS };
     let mut x = Vec::with_capacity(256);
     let mut at = 0.0;
     while at < horizon {
         x.push(at);
-        at += match at {
-            near if near < 60.0 * fine => fine,
-            near if near < 7200.0 => 60.0,
-            _ => 300.0,
-        };
+        at +=
+            STEPS_SECONDS.iter().find(|(until, _)| at < *until).map_or(LAST_STEP_SECONDS, |(_, step)| *step);
     }
     x.push(horizon);
     for deadline in &situation.deadlines {
-        let window = deadline.dispatch_in_seconds - deadline.cut_off_in_seconds;
-        let start_by = deadline.dispatch_in_seconds
-            - (1.0 - CUT_OFF_RESERVE) * window
-            - service_margin_seconds(situation).min(window * 0.8);
+        let start_by = deadline.start_by_seconds(&situation.service, CUT_OFF_RESERVE);
         let spot = x.partition_point(|point| *point < start_by);
         if start_by > 0.0 && start_by < horizon && x[spot] - start_by > 1e-6 {
             x.insert(spot, start_by);

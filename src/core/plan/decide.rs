@@ -1,8 +1,9 @@
 //! Replicas and nodes for a situation. Pure: the same situation and policy give the same record,
 //! bit for bit.
 
-use super::capacity::{done_by_fleet, done_with, height_at};
+use super::capacity::{done_by_fleet, height_at};
 use super::curves::{Curves, Strictness};
+use super::late::{self, Late};
 use super::reason;
 use super::situation::{Fleet, Situation};
 use super::string::{Corridor, Segment};
@@ -43,7 +44,9 @@ pub fn decide(situation: &Situation, policy: &Policy) -> DecisionRecord {
         service_rate: situation.service.per_second,
         service_rate_lower: situation.service.lower_per_second,
         forecast: forecast_summary(situation, plan.lead_seconds),
-        late_expected: plan.late_expected,
+        late_expected: plan.late.orders,
+        late_first: plan.late.first,
+        relief: plan.late.relief,
         policy_version: policy_version(policy),
         error,
         inputs: Some(Box::new(situation.clone())),
@@ -64,7 +67,7 @@ struct Plan {
     due_orders: f64,
     ahead: u32,
     lead_seconds: f64,
-    late_expected: f64,
+    late: Late,
 }
 
 impl Plan {
@@ -98,7 +101,7 @@ impl Plan {
             due_orders: lines.soft[shown.end.min(curves.x.len() - 1)],
             ahead: lines.ahead(situation, policy, &done, per_second, short),
             lead_seconds,
-            late_expected: late_expected(&curves, situation, policy, fleet, per_second, short),
+            late: late::foresee(&curves, situation, policy, fleet),
         }
     }
 
@@ -221,14 +224,14 @@ fn blind_seconds(situation: &Situation, policy: &Policy) -> f64 {
 }
 
 /// Service rate to plan with: the mean, or less while little is known of it.
-fn careful_rate(situation: &Situation) -> f64 {
+pub(super) fn careful_rate(situation: &Situation) -> f64 {
     let service = &situation.service;
     let deviation = 1.0 - service.lower_per_second / service.per_second;
     service.per_second * (1.0 - (deviation - SURE_DEVIATION).clamp(0.0, 0.25))
 }
 
 /// Pods that can be added without waiting for a node to be ordered.
-fn room(situation: &Situation, fleet: &Fleet) -> f64 {
+pub(super) fn room(situation: &Situation, fleet: &Fleet) -> f64 {
     match situation.nodes {
         Some(nodes) => f64::from((nodes.free_slots + nodes.coming).saturating_sub(fleet.pending)),
         None if fleet.pending > 0 => 0.0,
@@ -341,29 +344,6 @@ fn forecast_summary(situation: &Situation, lead_seconds: f64) -> Option<Forecast
         expected,
         deviation,
     })
-}
-
-/// Orders that will be late in truth even if everything allowed is ordered now.
-fn late_expected(
-    curves: &Curves,
-    situation: &Situation,
-    policy: &Policy,
-    fleet: &Fleet,
-    per_second: f64,
-    lead: f64,
-) -> f64 {
-    let truth = Strictness { wait_share: 1.0, cut_off_share: 1.0, deviations: 0.0, blind_seconds: 0.0 };
-    let due = curves.due(situation, policy, truth);
-    let most = policy.max_replicas.max(fleet.existing());
-    let done = done_with(curves, fleet, per_second, most, lead);
-    let mut late = 0.0;
-    let mut before = 0.0;
-    for (due, done) in due.iter().zip(&done) {
-        // Half an order is the rounding of a curve, not an order.
-        late += (due - done.max(before) - 0.5).max(0.0).min(due - before);
-        before = *due;
-    }
-    late
 }
 
 /// A number on its way through the bounds.

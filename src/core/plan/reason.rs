@@ -51,8 +51,31 @@ pub fn sentence(record: &DecisionRecord, situation: &Situation, policy: &Policy)
         record.arrival_rate * 60.0,
         record.service_rate * 60.0
     );
-    if record.late_expected >= 1.0 {
-        let _ = write!(text, "; {:.0} orders will be late whatever is done now", record.late_expected);
+    text + &lateness(record)
+}
+
+/// Who will be late first, how many in all, and the bound to raise.
+fn lateness(record: &DecisionRecord) -> String {
+    let Some(first) = &record.late_first else { return String::new() };
+    let anyhow = if record.relief.is_some() { "" } else { " whatever is done now" };
+    let mut text = format!("; {:.0} orders will be late{anyhow}", record.late_expected);
+    let _ = match &first.cut_off {
+        Some(name) => write!(text, ", first {:.0} for {name}'s dispatch at {}", first.orders, first.at),
+        None => write!(text, ", the first in {:.0} s", first.in_seconds),
+    };
+    if let Some(relief) = &record.relief {
+        let (key, unit) = if relief.bound == BoundKind::ThroughputLimit {
+            ("throughputLimit", " orders an hour")
+        } else if relief.bound == BoundKind::Ramp {
+            ("rampUp", " replicas a minute")
+        } else {
+            ("maxReplicas", "")
+        };
+        let _ = write!(
+            text,
+            ": raise {key} to {:.0}{unit} to save {:.0} of them",
+            relief.raise_to, relief.orders
+        );
     }
     text
 }
@@ -63,7 +86,8 @@ fn bound(record: &DecisionRecord, policy: &Policy) -> String {
     match bound.kind {
         BoundKind::Minimum => format!("minReplicas {}, {from} would do", policy.min_replicas),
         BoundKind::Maximum => {
-            format!("maxReplicas {} binds, {from} are needed: raise maxReplicas", policy.max_replicas)
+            let need = if record.late_expected < 1.0 { "would keep the reserve" } else { "are needed" };
+            format!("maxReplicas {} binds, {from} {need}", policy.max_replicas)
         }
         BoundKind::Ramp => format!("rampUp binds, {from} are needed"),
         BoundKind::ThroughputLimit => {

@@ -61,6 +61,15 @@ pub struct Situation {
     pub contention_replicas: Option<u32>,
 }
 
+impl Situation {
+    /// Waiting orders that arrive by `x` seconds from now, which may lie in the past.
+    pub fn in_by(&self, x: f64) -> f64 {
+        let by = |cohort: &&Cohort| -cohort.age_seconds <= x;
+        let waiting: f64 = self.waiting.iter().filter(by).map(|cohort| cohort.orders).sum();
+        if x > 0.0 { waiting + self.outlook.at(x).0 } else { waiting }
+    }
+}
+
 /// Orders of about the same age.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Cohort {
@@ -79,6 +88,16 @@ pub struct Deadline {
     pub cut_off_in_seconds: f64,
     /// Seconds until the dispatch.
     pub dispatch_in_seconds: f64,
+}
+
+impl Deadline {
+    /// Seconds until the work on its orders must begin when `share` of its window may be used: their
+    /// own work, and half as much again for its spread, comes before the dispatch.
+    pub fn start_by_seconds(&self, service: &Service, share: f64) -> f64 {
+        let window = self.dispatch_in_seconds - self.cut_off_in_seconds;
+        let work = (1.5 * service.seconds_per_order()).min(window * 0.8);
+        self.dispatch_in_seconds - (1.0 - share) * window - work
+    }
 }
 
 /// What one ready replica gets done.

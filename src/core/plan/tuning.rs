@@ -15,8 +15,10 @@ pub const DEVIATIONS: f64 = 1.0;
 pub const NODE_DEVIATIONS: f64 = 1.5;
 /// From a decision to new pods being created: KEDA's answer waits for the next sync of the HPA.
 pub const CYCLE_SECONDS: f64 = 15.0;
-/// Finest step of the time grid; finer for short waits.
-pub const STEP_SECONDS: f64 = 15.0;
+/// Steps of the time grid: until so many seconds from now, of so many seconds.
+pub const STEPS_SECONDS: [(f64, f64); 4] = [(150.0, 5.0), (300.0, 10.0), (900.0, 15.0), (7200.0, 60.0)];
+/// The step beyond the last of [`STEPS_SECONDS`].
+pub const LAST_STEP_SECONDS: f64 = 300.0;
 /// The horizon is at least this long.
 pub const HORIZON_SECONDS: f64 = 1800.0;
 /// And reaches this far beyond the target wait.
