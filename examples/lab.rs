@@ -1,17 +1,15 @@
 //! Runs policies in the benchmark's cells and prints a table:
 //! `lab [--days 7] [--seed 1] [--seeds 1] [--regime 300,120] [--happening normal,black-friday]
-//! [--policy keda,core,foresight,ablations,fixed,best,grid,peers] [--grace SECONDS] [--imports A_DAY] [--scenario FILE]...`.
+//! [--policy ours,keda,core,foresight,ablations,fixed,best,grid,peers] [--grace SECONDS] [--imports A_DAY] [--scenario FILE]...`.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use peakscaler::replay::ScalingPolicy;
 use peakscaler::replay::cells::{HAPPENINGS, REGIMES, cell};
+use peakscaler::replay::lineup::{self, Tuned};
 use peakscaler::replay::oracle::Bill;
-use peakscaler::replay::policies::{
-    BacklogPerInstance, CorePolicy, Fixed, KedaSqs, KedaSqsAndCron, Knative, Practo, Watermark, Zalando,
-    schedule, tuning,
-};
+use peakscaler::replay::policies::{CorePolicy, Fixed, KedaSqs, tuning};
 use peakscaler::replay::run::Cell;
 use peakscaler::replay::scenario::{OrderSource, Scenario};
 use peakscaler::replay::score::Score;
@@ -28,7 +26,7 @@ fn main() {
     let seeds: u64 = option("--seeds", "1").parse().expect("--seeds takes a number");
     let grace = option("--grace", "");
     let (regimes, happenings) = (option("--regime", ""), option("--happening", ""));
-    let policies = option("--policy", "keda,core,fixed");
+    let policies = option("--policy", "keda,ours,core,fixed");
     let chosen = |list: &str, name: &str| list.is_empty() || list.split(',').any(|part| part == name);
 
     let mut scenarios = Vec::new();
@@ -112,23 +110,21 @@ fn main() {
 
 fn candidates(list: &str, cell: &Cell) -> Vec<Box<dyn ScalingPolicy>> {
     let mut policies: Vec<Box<dyn ScalingPolicy>> = Vec::new();
+    let wait = cell.scenario().goal.target_wait_seconds.unwrap_or(300.0);
+    let share = (wait / cell.scenario().service.mean_seconds).floor().max(1.0);
     for name in list.split(',') {
         match name {
+            "ours" => policies.push(Box::new(CorePolicy::ours(cell))),
             "core" => policies.push(Box::new(CorePolicy::for_scenario(cell.scenario()))),
             "foresight" => policies.push(Box::new(CorePolicy::with_foresight(cell))),
-            "ablations" => {
-                policies.push(Box::new(CorePolicy::with_given_rate(cell.scenario())));
-                policies.push(Box::new(CorePolicy::without_buffer(cell.scenario())));
-            }
-            "fixed" => policies.push(Box::new(Fixed::new(ceil(cell.least_peak()) + 1))),
+            "ablations" => policies.extend(lineup::ours(cell).into_iter().skip(1)),
+            "fixed" => policies.push(Box::new(Fixed::new(tuning::hindsight_fleet(cell)))),
             "keda" => {
                 policies.push(Box::new(KedaSqs::with_defaults()));
-                let service = cell.scenario().service.mean_seconds;
-                let wait = cell.scenario().goal.target_wait_seconds.unwrap_or(300.0);
-                policies.push(Box::new(KedaSqs::with_queue_length((wait / service).floor())));
+                policies.push(Box::new(KedaSqs::with_queue_length(share)));
             }
             "best" => {
-                let (length, _) = tuning::best_queue_length(cell);
+                let (length, _) = tuning::best_queue_length(&[cell]);
                 policies.push(Box::new(KedaSqs::with_queue_length(length)));
             }
             "grid" => {
@@ -136,31 +132,16 @@ fn candidates(list: &str, cell: &Cell) -> Vec<Box<dyn ScalingPolicy>> {
                     policies.push(Box::new(KedaSqs::with_queue_length(length)));
                 }
             }
-            "peers" => policies.extend(peers(cell)),
+            "peers" => {
+                let tuned = Tuned { frozen: share, hindsight: share, fleet: ceil(cell.least_peak()) + 1 };
+                policies.extend(lineup::peers(cell, tuned));
+            }
             other => eprintln!(
-                "policy {other} is none of core, foresight, ablations, fixed, keda, best, grid, peers"
+                "policy {other} is none of ours, core, foresight, ablations, fixed, keda, best, grid, peers"
             ),
         }
     }
     policies
-}
-
-/// The peers with what their documents recommend for this goal.
-fn peers(cell: &Cell) -> Vec<Box<dyn ScalingPolicy>> {
-    let scenario = cell.scenario();
-    let (service, max) = (scenario.service.mean_seconds, scenario.pods.max);
-    let wait = scenario.goal.target_wait_seconds.unwrap_or(300.0);
-    let share = (wait / service).floor().max(1.0);
-    let entries = schedule::of_operator(scenario);
-    vec![
-        Box::new(KedaSqsAndCron::new(KedaSqs::with_queue_length(share), entries.clone())),
-        Box::new(BacklogPerInstance::fixed(wait, service)),
-        Box::new(BacklogPerInstance::measured(wait, service)),
-        Box::new(Zalando::new(share, entries)),
-        Box::new(Practo::new(share, service, scenario.pods.min, max)),
-        Box::new(Knative::new(0.7 * share, max)),
-        Box::new(Watermark::new(0.5 * share, share, max)),
-    ]
 }
 
 fn row(score: &Score, bill: Option<&Bill>) -> String {
@@ -176,7 +157,7 @@ fn row(score: &Score, bill: Option<&Bill>) -> String {
         score.wait_max_seconds,
         score.hours_over_work(),
         over(score.replica_hours, |bill| bill.replica_hours),
-        score.peak_over_least(),
+        score.peak_over_least,
         score.peak_replicas,
         score.node_hours,
         over(score.node_hours, |bill| bill.node_hours),

@@ -1,9 +1,19 @@
 //! The benchmark's cells, built from parameters: slack to lead time, times what happens.
 
+use jiff::{ToSpan, civil::Date};
+
 use super::scenario::{
     Burst, Generator, Goal, Nodes, OrderSource, Peak, Pods, Scenario, Sensors, Service, Slow, Window,
 };
 use crate::core::CutOff;
+use crate::core::demand::calendar::{CalendarSpec, PeakSpec};
+
+/// Days of earlier orders that a policy may learn from.
+const HISTORY_DAYS: u32 = 28;
+/// Runs of different seeds that make up a cell of the benchmark ...
+const RUNS: u64 = 3;
+/// ... and the scored days of each: a peak week is among them in each run.
+const DAYS_A_RUN: u32 = 10;
 
 /// How much slack there is, against the lead times.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -39,8 +49,10 @@ pub const REGIMES: [Regime; 4] = [
 pub enum Happening {
     /// Ordinary weeks.
     Normal,
-    /// A peak day of six times an ordinary one, with its ramp.
+    /// A peak day of six times an ordinary one, with its ramp, that nobody wrote into the calendar.
     BlackFriday,
+    /// The same peak, and it is in the calendar.
+    KnownBlackFriday,
     /// Two sudden bursts.
     FlashBurst,
     /// Work takes 1.8 times as long from 13:00 to 17:00, on every other day.
@@ -49,6 +61,8 @@ pub enum Happening {
     NodeLimit,
     /// Counters of ten times the ordinary noise.
     QueueNoise,
+    /// No history to forecast from, and for six busy hours a day no arrivals and completions.
+    ForecastBlackout,
     /// Nodes take twice as long as everybody believes.
     SlowNodes,
     /// The queue can't be read for ten minutes, at noon.
@@ -56,13 +70,15 @@ pub enum Happening {
 }
 
 /// All that can happen.
-pub const HAPPENINGS: [Happening; 8] = [
+pub const HAPPENINGS: [Happening; 10] = [
     Happening::Normal,
     Happening::BlackFriday,
+    Happening::KnownBlackFriday,
     Happening::FlashBurst,
     Happening::SlowService,
     Happening::NodeLimit,
     Happening::QueueNoise,
+    Happening::ForecastBlackout,
     Happening::SlowNodes,
     Happening::QueueBlackout,
 ];
@@ -73,10 +89,12 @@ impl Happening {
         match self {
             Self::Normal => "normal",
             Self::BlackFriday => "black-friday",
+            Self::KnownBlackFriday => "known-black-friday",
             Self::FlashBurst => "flash-burst",
             Self::SlowService => "slow-service",
             Self::NodeLimit => "node-limit",
             Self::QueueNoise => "queue-noise",
+            Self::ForecastBlackout => "forecast-blackout",
             Self::SlowNodes => "slow-nodes",
             Self::QueueBlackout => "queue-blackout",
         }
@@ -87,18 +105,24 @@ impl Happening {
 /// Friday after.
 pub fn cell(regime: Regime, happening: Happening, days: u32, seed: u64) -> Scenario {
     let mut generator = Generator::default();
+    let mut calendar = CalendarSpec::default();
+    let mut history_days = HISTORY_DAYS;
     let mut nodes = Nodes { lead_seconds: regime.node_seconds, ..Nodes::default() };
     let mut sensors = Sensors::default();
     let mut service = Service::default();
     match happening {
         Happening::Normal => {}
-        Happening::BlackFriday => {
-            generator.peak = Some(Peak {
+        Happening::BlackFriday | Happening::KnownBlackFriday => {
+            let peak = Peak {
                 day: 6.min(days),
                 factor: 6.0,
                 before: vec![1.2, 1.4, 1.8],
                 after: vec![2.2, 1.8, 2.5, 1.3],
-            });
+            };
+            if happening == Happening::KnownBlackFriday {
+                calendar = written_down(&peak, Scenario::default().start);
+            }
+            generator.peak = Some(peak);
         }
         Happening::FlashBurst => {
             generator.bursts = (1..=days).flat_map(flash).collect();
@@ -111,6 +135,10 @@ pub fn cell(regime: Regime, happening: Happening, days: u32, seed: u64) -> Scena
             sensors.zero_minutes_per_day = 6.0;
             sensors.queue_lag_seconds = 30.0;
         }
+        Happening::ForecastBlackout => {
+            history_days = 0;
+            sensors.throughput_blackouts = vec![Window { day: None, from_hour: 9.0, hours: 6.0 }];
+        }
         Happening::SlowNodes => nodes.lead_factor = 2.0,
         Happening::QueueBlackout => {
             sensors.queue_blackouts = vec![Window { day: None, from_hour: 12.0, hours: 1.0 / 6.0 }];
@@ -120,6 +148,8 @@ pub fn cell(regime: Regime, happening: Happening, days: u32, seed: u64) -> Scena
         name: format!("{} {}", regime.name, happening.name()),
         seed,
         days: days + 1,
+        history_days,
+        calendar,
         orders: OrderSource::Generator(generator),
         goal: goal(regime),
         service,
@@ -128,6 +158,42 @@ pub fn cell(regime: Regime, happening: Happening, days: u32, seed: u64) -> Scena
         sensors,
         ..Scenario::default()
     }
+}
+
+/// The cells of the benchmark: what can happen at each slack, and what matters most with carriers'
+/// cut-offs.
+pub fn benchmark() -> Vec<(Regime, Happening)> {
+    let with_cut_offs =
+        [Happening::Normal, Happening::BlackFriday, Happening::KnownBlackFriday, Happening::SlowService];
+    let cells = REGIMES.into_iter().flat_map(|regime| HAPPENINGS.map(|happening| (regime, happening)));
+    cells.filter(|(regime, happening)| !regime.cut_offs || with_cut_offs.contains(happening)).collect()
+}
+
+/// The runs that make up a cell of the benchmark, each with its own seed.
+pub fn runs(regime: Regime, happening: Happening, seed: u64) -> Vec<Scenario> {
+    (seed..seed + RUNS).map(|seed| cell(regime, happening, DAYS_A_RUN, seed)).collect()
+}
+
+/// Ordinary weeks before those that are scored, on which peers are tuned.
+pub fn earlier_weeks(regime: Regime, seed: u64) -> Scenario {
+    cell(regime, Happening::Normal, 7, seed ^ 0x7a1e)
+}
+
+/// A peak with its ramp as an operator writes it into the calendar: a factor a day.
+fn written_down(peak: &Peak, start: Date) -> CalendarSpec {
+    let first = i64::from(peak.day) - i64::try_from(peak.before.len()).unwrap_or(0);
+    let factors = peak.before.iter().chain([&peak.factor]).chain(&peak.after);
+    let day = |(offset, uplift): (i64, &f64)| {
+        let date = start.saturating_add(offset.days()).to_string();
+        PeakSpec {
+            name: format!("peak {date}"),
+            from: date.clone(),
+            to: date,
+            uplift: Some(*uplift),
+            ..PeakSpec::default()
+        }
+    };
+    CalendarSpec { peaks: (first..).zip(factors).map(day).collect(), ..CalendarSpec::default() }
 }
 
 fn goal(regime: Regime) -> Goal {

@@ -12,6 +12,7 @@ use crate::core::Observation;
 
 pub mod cells;
 pub mod least;
+pub mod lineup;
 pub mod oracle;
 pub mod orders;
 pub mod policies;
@@ -41,6 +42,12 @@ pub trait ScalingPolicy {
     fn samples_itself(&self) -> bool {
         false
     }
+
+    /// Whether its last answer came with the warning that orders will be late whatever is done;
+    /// `None` from a policy that can't tell.
+    fn warns(&self) -> Option<bool> {
+        None
+    }
 }
 
 /// A policy that is borrowed or in a box is one.
@@ -63,6 +70,10 @@ where
 
     fn samples_itself(&self) -> bool {
         (**self).samples_itself()
+    }
+
+    fn warns(&self) -> Option<bool> {
+        (**self).warns()
     }
 }
 

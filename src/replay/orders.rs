@@ -77,7 +77,11 @@ impl Orders {
             generator.add_lumps(scenario, during, &mut arrivals);
         }
         let work = work(scenario, arrivals.len());
-        Ok(Self { arrivals, work, history: history(scenario, before, dispersion) })
+        let mut history = history(scenario, before, dispersion);
+        if let OrderSource::Generator(generator) = &scenario.orders {
+            generator.add_imports_to_history(scenario, before, &mut history);
+        }
+        Ok(Self { arrivals, work, history })
     }
 
     /// Number of orders.
@@ -212,6 +216,22 @@ impl Generator {
         }
     }
 
+    /// Adds imports to the days before the start, as often as in the days after it.
+    fn add_imports_to_history(&self, scenario: &Scenario, before: &[f64], history: &mut [HistoryBin]) {
+        let mut random = random(scenario.seed, Stream::History);
+        random.set_word_pos(1 << 40);
+        for (bin, rates) in history.iter_mut().zip(before.chunks(15)) {
+            let expected = rates.iter().sum::<f64>() / self.orders_per_day.max(1.0) * self.imports.per_day;
+            for _ in 0..draw_count(expected, 1.0, &mut random) {
+                bin.count += f64::from(self.draw_import(&mut random));
+            }
+        }
+    }
+
+    fn draw_import(&self, random: &mut ChaCha8Rng) -> u32 {
+        super::units::ceil(-self.imports.orders * random.random_range(f64::MIN_POSITIVE..1.0).ln())
+    }
+
     /// Adds imports (at times drawn by the rate) and bursts.
     fn add_lumps(&self, scenario: &Scenario, rates: &[f64], arrivals: &mut Vec<Millis>) {
         let mut random = random(scenario.seed, Stream::Arrivals);
@@ -227,8 +247,7 @@ impl Generator {
                 }
             };
             let start = i64::try_from(minute).unwrap_or(0) * MINUTE;
-            let size = -self.imports.orders * random.random_range(f64::MIN_POSITIVE..1.0).ln();
-            for _ in 0..super::units::ceil(size) {
+            for _ in 0..self.draw_import(&mut random) {
                 arrivals.push(start + millis(random.random::<f64>() * self.imports.over_seconds));
             }
         }

@@ -6,12 +6,15 @@ use super::least::least_peak;
 use super::oracle::{self, Bill};
 use super::orders::Orders;
 use super::scenario::{Scenario, ScenarioError};
-use super::score::Score;
-use super::units::{Millis, ceil, millis};
+use super::score::{Score, Warnings};
+use super::units::{Millis, SECOND, ceil, millis};
 use super::world::World;
 use super::world::hpa::Hpa;
 use super::world::sensors::Sensors;
 use super::{Answer, ScalingPolicy};
+
+/// A warning that comes back this soon was never withdrawn.
+const WARNING_GAP: Millis = 120 * SECOND;
 
 /// A scenario with its orders drawn, ready to be run under any number of policies.
 #[derive(Debug, Clone)]
@@ -71,8 +74,9 @@ impl Cell {
         let mut control = Control::new(self, policy);
         control.advance_to(self.scenario.end());
         let name = control.policy.name().to_owned();
+        let warnings = control.warnings;
         let (outcomes, tally) = control.world.finish();
-        Score::of(&name, &self.scenario, &self.orders, &outcomes, &tally, Some(self.least_peak))
+        Score::of(&name, &self.scenario, &self.orders, (&outcomes, &tally), self.least_peak, &warnings)
     }
 }
 
@@ -84,6 +88,7 @@ pub struct Control<P> {
     policy: P,
     last: Option<Answer>,
     last_active: Millis,
+    warnings: Warnings,
     /// When each duty is due next, and its period.
     duties: Vec<(Millis, Duty, Millis)>,
 }
@@ -110,6 +115,7 @@ impl<P: ScalingPolicy> Control<P> {
             duties.push((sampling, Duty::Sample, sampling));
         }
         Self {
+            warnings: policy.warns().map(|_| Vec::new()),
             world: cell.world(),
             sensors: Sensors::new(Arc::clone(scenario)),
             hpa,
@@ -157,7 +163,16 @@ impl<P: ScalingPolicy> Control<P> {
         let answer = self.policy.decide(&observation);
         self.world.set_buffer(answer.buffer);
         self.last = Some(answer);
+        self.note_warning(at);
         answer
+    }
+
+    fn note_warning(&mut self, at: Millis) {
+        let (Some(warnings), Some(true)) = (&mut self.warnings, self.policy.warns()) else { return };
+        match warnings.last_mut() {
+            Some((_, until)) if at - *until <= WARNING_GAP => *until = at,
+            Some(_) | None => warnings.push((at, at)),
+        }
     }
 
     fn sample(&mut self, at: Millis) {

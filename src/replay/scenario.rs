@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::units::{DAY, Millis, millis};
 use crate::core::CutOff;
+use crate::core::demand::calendar::{Calendar, CalendarSpec};
 
 mod defaults;
 mod validate;
@@ -74,6 +75,10 @@ pub struct Scenario {
     pub history_days: u32,
     /// When an order is late.
     pub goal: Goal,
+    /// What people know of the days ahead: the `spec` of a `PeakCalendar`. Its zone is the scenario's
+    /// where it names none.
+    #[serde(skip_serializing_if = "knows_nothing")]
+    pub calendar: CalendarSpec,
     /// The work.
     pub service: Service,
     /// The worker pods.
@@ -118,6 +123,10 @@ pub struct Trace {
 
 fn one() -> f64 {
     1.0
+}
+
+fn knows_nothing(calendar: &CalendarSpec) -> bool {
+    *calendar == CalendarSpec::default()
 }
 
 /// Orders from parameters.
@@ -296,6 +305,8 @@ pub struct Sensors {
     pub throughput: Throughput,
     /// Times at which the queue can't be read.
     pub queue_blackouts: Vec<Window>,
+    /// Times whose arrivals and completions never become known.
+    pub throughput_blackouts: Vec<Window>,
     /// Whether nodes' free slots and lead times are seen.
     pub cluster: bool,
 }
@@ -382,6 +393,17 @@ impl Scenario {
     pub fn origin(&self) -> Timestamp {
         let zone = TimeZone::get(&self.time_zone).unwrap_or(TimeZone::UTC);
         self.start.to_zoned(zone).map_or(Timestamp::UNIX_EPOCH, |start| start.timestamp())
+    }
+
+    /// What people know of the days ahead, its times absolute.
+    ///
+    /// # Errors
+    /// What is wrong with it, each as `calendar.` and the field.
+    pub fn known(&self) -> Result<Calendar, Vec<String>> {
+        let zone = self.calendar.time_zone.clone().or_else(|| Some(self.time_zone.clone()));
+        let spec = CalendarSpec { time_zone: zone, ..self.calendar.clone() };
+        let named = |problem: &crate::core::demand::calendar::Problem| format!("calendar.{problem}");
+        Calendar::new(&spec).map_err(|problems| problems.iter().map(named).collect())
     }
 
     /// End of the simulated time.

@@ -1,11 +1,23 @@
-//! Ours: the very core that the server runs.
+//! Ours: the very core that the server runs, whole and with one part taken away at a time.
+
+use std::sync::Arc;
+
+use jiff::SignedDuration;
+use jiff::tz::TimeZone;
 
 use super::super::run::Cell;
 use super::super::scenario::Scenario;
 use super::super::world::hpa::Behavior;
 use super::super::{Answer, ScalingPolicy};
 use super::foresight::Foresight;
-use crate::core::{DecisionRecord, Observation, Policy, ServiceRate, Workload};
+use crate::core::demand::forecast::ProfileForecast;
+use crate::core::demand::outlook::ArrivalForecast;
+use crate::core::{DecisionRecord, Interval, Observation, Policy, ServiceRate, Workload};
+
+/// Width of the history's bins.
+const HISTORY_BIN: SignedDuration = SignedDuration::from_mins(15);
+/// Orders that will be late whatever is done, from which a warning is given.
+const WARNED_ORDERS: f64 = 1.0;
 
 /// `core::Workload` behind the same trait as everybody.
 #[derive(Debug, Clone)]
@@ -17,36 +29,54 @@ pub struct CorePolicy {
 }
 
 impl CorePolicy {
-    /// The policy that an operator of this scenario would write: its goal, its bounds and the lead
-    /// times that he believes in. Nothing is tuned to the scenario.
-    pub fn for_scenario(scenario: &Scenario) -> Self {
-        Self::new("peakscaler", Workload::new(policy_for(scenario)))
+    /// Ours as it runs in production: what an operator of this scenario would write (nothing is
+    /// tuned to it), its calendar, and a forecast that has learned the days before the start.
+    pub fn ours(cell: &Cell) -> Self {
+        Self::learned("peakscaler", cell, policy_for(cell.scenario()))
     }
 
-    /// The same with the true arrivals as its forecast.
+    /// The same that plans from the present rate alone; the calendar stays.
+    pub fn for_scenario(scenario: &Scenario) -> Self {
+        Self::new("peakscaler no forecast", with_calendar(scenario, policy_for(scenario)))
+    }
+
+    /// Ours with the true arrivals as its forecast.
     pub fn with_foresight(cell: &Cell) -> Self {
-        let workload = Workload::new(policy_for(cell.scenario()));
+        let workload = with_calendar(cell.scenario(), policy_for(cell.scenario()));
         Self::new("peakscaler foresight", workload.with_forecast(Box::new(Foresight::of(cell))))
     }
 
-    /// The same with the service rate that the scenario has without a fault, never learned.
-    pub fn with_given_rate(scenario: &Scenario) -> Self {
-        let service = &scenario.service;
+    /// Ours with the service rate that the scenario has without a fault, never learned.
+    pub fn with_given_rate(cell: &Cell) -> Self {
+        let service = &cell.scenario().service;
         let per_minute = 60.0 * f64::from(service.concurrency) / service.mean_seconds;
-        let policy = Policy { service_rate: ServiceRate::PerMinute(per_minute), ..policy_for(scenario) };
-        Self::new("peakscaler given rate", Workload::new(policy))
+        let service_rate = ServiceRate::PerMinute(per_minute);
+        Self::learned("peakscaler given rate", cell, Policy { service_rate, ..policy_for(cell.scenario()) })
     }
 
-    /// The same without a capacity buffer: nodes come only after pods wait for them.
-    pub fn without_buffer(scenario: &Scenario) -> Self {
-        let mut policy = Self::new("peakscaler no buffer", Workload::new(policy_for(scenario)));
-        policy.buffers = false;
-        policy
+    /// Ours without knowing of the carriers' cut-offs: the target wait alone decides.
+    pub fn without_cut_offs(cell: &Cell) -> Self {
+        let policy = Policy { cut_offs: Vec::new(), ..policy_for(cell.scenario()) };
+        Self::learned("peakscaler no cut-offs", cell, policy)
+    }
+
+    /// Ours without a capacity buffer: nodes come only after pods wait for them.
+    pub fn without_buffer(cell: &Cell) -> Self {
+        let policy = Self::learned("peakscaler no buffer", cell, policy_for(cell.scenario()));
+        Self { buffers: false, ..policy }
     }
 
     /// Any workload under any name.
     pub fn new(name: &str, workload: Workload) -> Self {
         Self { name: name.to_owned(), workload, last: None, buffers: true }
+    }
+
+    fn learned(name: &str, cell: &Cell, policy: Policy) -> Self {
+        let mut workload = with_calendar(cell.scenario(), policy);
+        if let Some(forecast) = learned_forecast(cell) {
+            workload.set_forecast(forecast);
+        }
+        Self::new(name, workload)
     }
 
     /// The last decision, with its reason.
@@ -68,6 +98,32 @@ pub fn policy_for(scenario: &Scenario) -> Policy {
         node_lead_seconds: scenario.nodes.lead_seconds,
         ..Policy::default()
     }
+}
+
+fn with_calendar(scenario: &Scenario, policy: Policy) -> Workload {
+    let mut workload = Workload::new(policy);
+    // a cell's scenario was validated, so its calendar is sound
+    if let Some(known) = scenario.known().ok().filter(|known| !known.is_empty()) {
+        workload.set_calendar(Arc::new(known));
+    }
+    workload
+}
+
+/// A forecast that has seen the days before the start; `None` where there is no history.
+fn learned_forecast(cell: &Cell) -> Option<Box<dyn ArrivalForecast>> {
+    let history = &cell.orders().history;
+    if history.is_empty() {
+        return None;
+    }
+    let zone = TimeZone::get(&cell.scenario().time_zone).unwrap_or(TimeZone::UTC);
+    let mut forecast = ProfileForecast::new(zone, HISTORY_BIN.as_secs_f64());
+    if let Ok(known) = cell.scenario().known() {
+        forecast.set_calendar(&Arc::new(known));
+    }
+    for bin in history {
+        forecast.observe(&Interval { from: bin.from, to: bin.from + HISTORY_BIN, count: bin.count });
+    }
+    Some(Box::new(forecast))
 }
 
 impl ScalingPolicy for CorePolicy {
@@ -94,5 +150,9 @@ impl ScalingPolicy for CorePolicy {
 
     fn samples_itself(&self) -> bool {
         true
+    }
+
+    fn warns(&self) -> Option<bool> {
+        Some(self.last.as_ref().is_some_and(|record| record.late_expected >= WARNED_ORDERS))
     }
 }

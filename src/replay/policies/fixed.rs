@@ -5,22 +5,21 @@ use super::super::{Answer, ScalingPolicy};
 use crate::core::Observation;
 
 /// Always the same number of replicas.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 pub struct Fixed {
-    name: String,
     replicas: u32,
 }
 
 impl Fixed {
     /// So many replicas, always.
     pub fn new(replicas: u32) -> Self {
-        Self { name: format!("fixed {replicas}"), replicas }
+        Self { replicas }
     }
 }
 
 impl ScalingPolicy for Fixed {
-    fn name(&self) -> &str {
-        &self.name
+    fn name(&self) -> &'static str {
+        "fixed fleet"
     }
 
     fn decide(&mut self, _observation: &Observation) -> Answer {

@@ -50,6 +50,13 @@ impl KedaSqs {
         self
     }
 
+    /// The same under another name in tables.
+    #[must_use]
+    pub fn named(mut self, name: &str) -> Self {
+        name.clone_into(&mut self.name);
+        self
+    }
+
     /// The queue length that KEDA computes.
     fn length(&self, queue: &QueueReading) -> f64 {
         let mut length = queue.visible;

@@ -17,18 +17,21 @@ pub struct Entry {
     pub replicas: u32,
 }
 
-/// What an operator would write who knows his ordinary week and his peak day's factor: one
-/// number for each day's busy hours, 8 to 22 o'clock. Empty for a recorded series.
+/// What an operator would write who knows his ordinary week, and his peak days' factors where they
+/// are in the calendar: one number for each day's busy hours, 8 to 22 o'clock. Empty for a recorded
+/// series.
 pub fn of_operator(scenario: &Scenario) -> Vec<Entry> {
     let OrderSource::Generator(generator) = &scenario.orders else { return Vec::new() };
     let week = generator.week_shape();
     let busy_hours = 8..22;
+    let knows_peaks = !scenario.calendar.peaks.is_empty();
     (0..scenario.days)
         .filter_map(|day| {
             let date = scenario.start.checked_add(i64::from(day).days()).ok()?;
             let monday = i64::from(date.weekday().to_monday_zero_offset()) * 24;
             let orders: f64 = busy_hours.clone().map(|hour| week[index(monday + hour)]).sum();
-            let an_hour = orders * generator.peak_factor(i64::from(day)) / 14.0;
+            let factor = if knows_peaks { generator.peak_factor(i64::from(day)) } else { 1.0 };
+            let an_hour = orders * factor / 14.0;
             let work = an_hour * scenario.service.mean_seconds / 3_600.0;
             let start = scenario.origin() + SignedDuration::from_hours(i64::from(day) * 24);
             Some(Entry {

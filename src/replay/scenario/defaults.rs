@@ -3,6 +3,7 @@
 use super::{
     Generator, Goal, Imports, Keda, Nodes, OrderSource, Pods, Scenario, Sensors, Service, Throughput,
 };
+use crate::core::demand::calendar::CalendarSpec;
 
 impl Default for Scenario {
     fn default() -> Self {
@@ -16,6 +17,7 @@ impl Default for Scenario {
             orders: OrderSource::Generator(Generator::default()),
             history_days: 0,
             goal: Goal::default(),
+            calendar: CalendarSpec::default(),
             service: Service::default(),
             pods: Pods::default(),
             nodes: Nodes::default(),
@@ -98,6 +100,7 @@ impl Default for Sensors {
             zero_minutes_per_day: 0.2,
             throughput: Throughput::Cloudwatch,
             queue_blackouts: Vec::new(),
+            throughput_blackouts: Vec::new(),
             cluster: true,
         }
     }

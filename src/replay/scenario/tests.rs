@@ -44,6 +44,14 @@ fn what_is_wrong_is_named_by_its_field() {
         ("orders: {generator: {dispersion: 0.5}}", "orders.generator.dispersion: 0.5"),
         ("orders: {generator: {peak: {day: 30, factor: 7}}}", "orders.generator.peak.day: 30"),
         ("start: 2026-02-30", "date is not valid"),
+        (
+            "sensors: {throughput_blackouts: [{from_hour: 9, hours: 0}]}",
+            "sensors.throughput_blackouts[0].hours: 0",
+        ),
+        (
+            "calendar: {peaks: [{name: sale, from: 2026-11-27, to: 2026-11-26, uplift: 2}]}",
+            "calendar.peaks[0].to: is 2026-11-26",
+        ),
     ] {
         let message = Scenario::parse(text).unwrap_err().to_string();
         assert!(message.contains(named), "{text}: {message}");

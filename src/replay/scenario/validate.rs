@@ -42,6 +42,7 @@ impl Scenario {
         self.check_goal(&mut problems);
         self.check_centre(&mut problems);
         self.check_sensors(&mut problems);
+        problems.0.extend(self.known().err().unwrap_or_default());
         match &self.orders {
             OrderSource::Trace(trace) => {
                 problems.require(
@@ -170,8 +171,13 @@ impl Scenario {
         let phantom = sensors.phantom_share;
         problems.require((0.0..=1.0).contains(&phantom), "sensors.phantom_share", phantom, "0 to 1");
         problems.not_negative("sensors.zero_minutes_per_day", sensors.zero_minutes_per_day);
-        for (index, window) in sensors.queue_blackouts.iter().enumerate() {
-            problems.window(&format!("sensors.queue_blackouts[{index}]"), window, self.days);
+        for (field, windows) in [
+            ("queue_blackouts", &sensors.queue_blackouts),
+            ("throughput_blackouts", &sensors.throughput_blackouts),
+        ] {
+            for (index, window) in windows.iter().enumerate() {
+                problems.window(&format!("sensors.{field}[{index}]"), window, self.days);
+            }
         }
         for (field, value) in [
             ("keda.polling_seconds", self.keda.polling_seconds),

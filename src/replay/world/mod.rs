@@ -22,7 +22,7 @@ mod pods;
 pub mod sensors;
 mod tally;
 
-pub use tally::Tally;
+pub use tally::{DayTally, Tally};
 
 use nodes::Fleet;
 use pods::Pod;

@@ -125,9 +125,12 @@ impl Sensors {
                 to: timestamp(origin, to),
                 count: f64::from(count),
             };
+            self.told_until = to;
+            if self.scenario.sensors.throughput_blackouts.iter().any(|window| window.contains(from)) {
+                continue;
+            }
             arrivals.push(interval(world.arrivals_between(from, to)));
             completions.push(interval(world.completions_between(from, to)));
-            self.told_until = to;
         }
         (arrivals, completions)
     }

@@ -1,6 +1,14 @@
-//! Time integrals and counts over the scored time.
+//! What a run has cost and done, day by day, within the scored time only.
 
-use crate::replay::units::{Millis, seconds};
+use crate::replay::units::{DAY, Millis, count, index, seconds};
+
+/// One scored day's account.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct DayTally {
+    pod_millis: i64,
+    node_millis: i64,
+    work_millis: i64,
+}
 
 /// What a run has cost and done, within the scored time only.
 #[derive(Debug, Clone)]
@@ -11,9 +19,7 @@ pub struct Tally {
     wanted: u32,
     pods: u32,
     nodes: u32,
-    pod_millis: i64,
-    node_millis: i64,
-    work_millis: i64,
+    days: Vec<DayTally>,
     peak_replicas: u32,
     peak_nodes: u32,
     actions: u32,
@@ -21,7 +27,7 @@ pub struct Tally {
 }
 
 impl Tally {
-    /// An empty account of `[from, to)`.
+    /// An empty account of `[from, to)`, whole days.
     pub(super) fn new(from: Millis, to: Millis) -> Self {
         Self {
             from,
@@ -30,9 +36,7 @@ impl Tally {
             wanted: 0,
             pods: 0,
             nodes: 0,
-            pod_millis: 0,
-            node_millis: 0,
-            work_millis: 0,
+            days: vec![DayTally::default(); index((to - from) / DAY)],
             peak_replicas: 0,
             peak_nodes: 0,
             actions: 0,
@@ -42,12 +46,20 @@ impl Tally {
 
     /// Books the time until `now` at the present numbers of pods and nodes.
     fn book(&mut self, now: Millis) {
-        let span = now.min(self.to) - self.last.max(self.from);
-        if span > 0 {
-            self.pod_millis += i64::from(self.pods) * span;
-            self.node_millis += i64::from(self.nodes) * span;
+        let until = now.min(self.to);
+        let mut at = self.last.max(self.from);
+        if at < until {
             self.peak_replicas = self.peak_replicas.max(self.wanted);
             self.peak_nodes = self.peak_nodes.max(self.nodes);
+        }
+        while at < until {
+            let day = (at - self.from) / DAY;
+            let end = until.min(self.from + (day + 1) * DAY);
+            if let Some(day) = self.days.get_mut(index(day)) {
+                day.pod_millis += i64::from(self.pods) * (end - at);
+                day.node_millis += i64::from(self.nodes) * (end - at);
+            }
+            at = end;
         }
         self.last = now;
     }
@@ -77,8 +89,10 @@ impl Tally {
 
     /// An order was completed after so much work.
     pub(super) fn worked(&mut self, now: Millis, work: Millis) {
-        if self.scored(now) {
-            self.work_millis += work;
+        if self.scored(now)
+            && let Some(day) = self.days.get_mut(index((now - self.from) / DAY))
+        {
+            day.work_millis += work;
         }
     }
 
@@ -94,6 +108,48 @@ impl Tally {
         self.book(now);
     }
 
+    /// The account of each scored day.
+    pub fn days(&self) -> &[DayTally] {
+        &self.days
+    }
+
+    /// Seconds of pods on nodes, summed.
+    pub fn replica_seconds(&self) -> f64 {
+        self.days.iter().map(DayTally::replica_seconds).sum()
+    }
+
+    /// Seconds of nodes from claim to removal, summed.
+    pub fn node_seconds(&self) -> f64 {
+        self.days.iter().map(DayTally::node_seconds).sum()
+    }
+
+    /// Seconds of work in the orders completed.
+    pub fn work_seconds(&self) -> f64 {
+        self.days.iter().map(DayTally::work_seconds).sum()
+    }
+
+    /// Most replicas wanted at any time.
+    pub fn peak_replicas(&self) -> u32 {
+        self.peak_replicas
+    }
+
+    /// Most nodes at any time.
+    pub fn peak_nodes(&self) -> u32 {
+        self.peak_nodes
+    }
+
+    /// Changes of the replicas wanted, a scored day.
+    pub fn actions_per_day(&self) -> f64 {
+        f64::from(self.actions) / f64::from(count(self.days.len()).max(1))
+    }
+
+    /// Orders that a killed worker had in hand.
+    pub fn orders_killed(&self) -> u32 {
+        self.killed
+    }
+}
+
+impl DayTally {
     /// Seconds of pods on nodes, summed.
     pub fn replica_seconds(&self) -> f64 {
         seconds(self.pod_millis)
@@ -107,25 +163,5 @@ impl Tally {
     /// Seconds of work in the orders completed.
     pub fn work_seconds(&self) -> f64 {
         seconds(self.work_millis)
-    }
-
-    /// Most replicas wanted at any time.
-    pub fn peak_replicas(&self) -> u32 {
-        self.peak_replicas
-    }
-
-    /// Most nodes at any time.
-    pub fn peak_nodes(&self) -> u32 {
-        self.peak_nodes
-    }
-
-    /// Changes of the replicas wanted.
-    pub fn actions(&self) -> u32 {
-        self.actions
-    }
-
-    /// Orders that a killed worker had in hand.
-    pub fn orders_killed(&self) -> u32 {
-        self.killed
     }
 }
