@@ -1,9 +1,9 @@
 # The menu: `make help`.
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint fmt bench loadtest docs deny
+.PHONY: help demo test lint fmt bench bench-decisions loadtest docs deny
 
 help: ## This list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: ## The main job on an embedded queue, at 60 x speed; ARGS="--scenario black-friday" and so on
 	scripts/demo.sh $(ARGS)
@@ -19,6 +19,9 @@ fmt: ## Format the source
 
 bench: ## Benchmarks of the hot paths, in a table
 	scripts/bench.sh
+
+bench-decisions: ## Every policy in every cell, in ten minutes on two cores: docs/benchmark.md
+	scripts/bench-decisions.sh $(ARGS)
 
 loadtest: ## GetMetrics beside a bare echo; ARGS="run --objects 10000" sends as KEDA does
 	scripts/loadtest.sh $(ARGS)

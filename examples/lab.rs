@@ -156,7 +156,7 @@ fn row(score: &Score, bill: Option<&Bill>) -> String {
         score.wait_p99_seconds,
         score.wait_max_seconds,
         score.hours_over_work(),
-        over(score.replica_hours, |bill| bill.replica_hours),
+        over(score.replica_hours, |bill| bill.replica_hours_bound),
         score.peak_over_least,
         score.peak_replicas,
         score.node_hours,

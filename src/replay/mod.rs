@@ -10,6 +10,7 @@
 
 use crate::core::Observation;
 
+pub mod bootstrap;
 pub mod cells;
 pub mod least;
 pub mod lineup;

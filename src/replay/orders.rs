@@ -26,6 +26,7 @@ pub(super) enum Stream {
     Nodes,
     Sensors,
     Zeros,
+    Bootstrap,
 }
 
 /// The random numbers of one purpose: drawing more of one does not change another.

@@ -10,6 +10,8 @@ use crate::replay::orders::HistoryBin;
 const HOUR_SECONDS: i64 = 3_600;
 const DAY_HOURS: i64 = 24;
 const WEEK_HOURS: i64 = 7 * DAY_HOURS;
+/// Hours of a week that must be known to call it known.
+const KNOWN_HOURS: f64 = 160.0;
 
 /// Orders of past hours, the oldest forgotten.
 #[derive(Debug, Clone)]
@@ -67,23 +69,23 @@ impl HourlyOrders {
         Some(before + (after - before) * into)
     }
 
-    /// Orders of the last seven days over those of the seven before; 1 where either is not known.
+    /// An hour of the last seven days over one of the seven before; 1 where more than a few hours
+    /// of either week are not known.
     pub(super) fn weekly_growth(&self) -> f64 {
         let Some((newest, _)) = self.hours.last_key_value() else { return 1.0 };
         let week = |back: i64| {
             let end = newest - back * WEEK_HOURS;
             let hours = self.hours.range(end - WEEK_HOURS..end);
-            hours.fold((0.0, 0), |(sum, count), (_, orders)| (sum + orders, count + 1))
+            let (sum, count) =
+                hours.fold((0.0, 0.0), |(sum, count), (_, orders)| (sum + orders, count + 1.0));
+            (count >= KNOWN_HOURS && sum > 0.0).then(|| sum / count)
         };
         match (week(0), week(1)) {
-            ((last, WEEK_LENGTH), (before, WEEK_LENGTH)) if before > 0.0 => last / before,
+            (Some(last), Some(before)) => last / before,
             _ => 1.0,
         }
     }
 }
-
-/// Hours of a week that is known as a whole.
-const WEEK_LENGTH: i32 = 168;
 
 fn hour_of(at: Timestamp) -> i64 {
     at.as_second().div_euclid(HOUR_SECONDS)
@@ -109,7 +111,7 @@ mod tests {
         assert_eq!(hourly.expected(at(2 * WEEK_HOURS + 10)), Some(15.0));
         let half_past = at(2 * WEEK_HOURS + 10) + SignedDuration::from_mins(60);
         assert_eq!(hourly.expected_at(half_past), Some(1.5 * 10.5));
-        assert!((hourly.weekly_growth() - 2.0).abs() < 0.2, "{}", hourly.weekly_growth());
+        assert!((hourly.weekly_growth() - 2.0).abs() < 0.05, "{}", hourly.weekly_growth());
     }
 
     #[test]

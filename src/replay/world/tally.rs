@@ -5,9 +5,10 @@ use crate::replay::units::{DAY, Millis, count, index, seconds};
 /// One scored day's account.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct DayTally {
-    pod_millis: i64,
-    node_millis: i64,
-    work_millis: i64,
+    /// Pods on nodes, nodes and workers at work, each times milliseconds.
+    pods: i64,
+    nodes: i64,
+    work: i64,
 }
 
 /// What a run has cost and done, within the scored time only.
@@ -56,8 +57,8 @@ impl Tally {
             let day = (at - self.from) / DAY;
             let end = until.min(self.from + (day + 1) * DAY);
             if let Some(day) = self.days.get_mut(index(day)) {
-                day.pod_millis += i64::from(self.pods) * (end - at);
-                day.node_millis += i64::from(self.nodes) * (end - at);
+                day.pods += i64::from(self.pods) * (end - at);
+                day.nodes += i64::from(self.nodes) * (end - at);
             }
             at = end;
         }
@@ -92,7 +93,7 @@ impl Tally {
         if self.scored(now)
             && let Some(day) = self.days.get_mut(index((now - self.from) / DAY))
         {
-            day.work_millis += work;
+            day.work += work;
         }
     }
 
@@ -152,16 +153,16 @@ impl Tally {
 impl DayTally {
     /// Seconds of pods on nodes, summed.
     pub fn replica_seconds(&self) -> f64 {
-        seconds(self.pod_millis)
+        seconds(self.pods)
     }
 
     /// Seconds of nodes from claim to removal, summed.
     pub fn node_seconds(&self) -> f64 {
-        seconds(self.node_millis)
+        seconds(self.nodes)
     }
 
     /// Seconds of work in the orders completed.
     pub fn work_seconds(&self) -> f64 {
-        seconds(self.work_millis)
+        seconds(self.work)
     }
 }
