@@ -1,9 +1,9 @@
 # The menu: `make help`.
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint fmt bench bench-decisions loadtest docs deny
+.PHONY: help demo test lint fmt bench bench-decisions loadtest docs deny e2e e2e-up e2e-down e2e-report
 
 help: ## This list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: ## The main job on an embedded queue, at 60 x speed; ARGS="--scenario black-friday" and so on
 	scripts/demo.sh $(ARGS)
@@ -31,3 +31,15 @@ docs: ## Write the generated documents anew and build the API documentation
 
 deny: ## Licences, sources and banned crates of all dependencies
 	scripts/deny.sh
+
+e2e: ## Build a cluster of plain processes (half an hour, once) and run the scenarios on it; ARGS="drain" runs one
+	scripts/e2e.sh run $(ARGS)
+
+e2e-up: ## Start such a cluster and leave it running
+	scripts/e2e.sh up
+
+e2e-down: ## End the cluster that e2e-up started
+	scripts/e2e.sh down
+
+e2e-report: ## Write docs/cluster.md from the figures of the last run
+	scripts/e2e.sh report >docs/cluster.md.new && mv docs/cluster.md.new docs/cluster.md

@@ -38,12 +38,12 @@ impl Emulator {
         let directory = tempfile::tempdir().unwrap();
         let port = free_port();
         let process = start(port, &directory).await;
-        let http = Builder::new().tls_provider(tls::Provider::Rustls(CryptoMode::Ring)).build_https();
+        let http = http();
         Self {
             process,
             port,
             directory,
-            sqs: sqs_client(port, http.clone()),
+            sqs: sqs_client_of(port, http.clone()),
             cloudwatch: cloudwatch_client(port, http),
         }
     }
@@ -143,7 +143,17 @@ async fn start(port: u16, directory: &tempfile::TempDir) -> Part {
     process
 }
 
-fn sqs_client(port: u16, http: SharedHttpClient) -> aws_sdk_sqs::Client {
+fn http() -> SharedHttpClient {
+    Builder::new().tls_provider(tls::Provider::Rustls(CryptoMode::Ring)).build_https()
+}
+
+/// A client of an SQS on this port of 127.0.0.1.
+pub(crate) fn sqs_client(port: u16) -> aws_sdk_sqs::Client {
+    install_crypto();
+    sqs_client_of(port, http())
+}
+
+fn sqs_client_of(port: u16, http: SharedHttpClient) -> aws_sdk_sqs::Client {
     let config = aws_sdk_sqs::Config::builder()
         .behavior_version(BehaviorVersion::v2026_01_12())
         .region(Region::new(REGION))

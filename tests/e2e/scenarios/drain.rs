@@ -1,0 +1,62 @@
+//! A pile of orders from nothing to nothing.
+
+use std::time::Duration;
+
+use anyhow::ensure;
+
+use crate::support::objects::{ScaledObject, workers};
+use crate::support::queue::Queue;
+use crate::support::scaler::Scaler;
+use crate::support::scene::Scene;
+use crate::support::track::Track;
+use crate::support::until;
+use crate::support::workers::Workers;
+
+const ORDERS: usize = 3_000;
+const TARGET_WAIT_SECONDS: f64 = 240.0;
+const SERVICE_TIME: Duration = Duration::from_secs(1);
+const PATIENCE: Duration = Duration::from_mins(6);
+
+pub(crate) async fn run(scene: &Scene) -> anyhow::Result<()> {
+    let queue = Queue::create(&scene.cluster, "drain").await?;
+    let scaler = Scaler::start(scene, 1, &[]).await?;
+    let track = Track::start(scene, "pickers");
+    scene.cluster.apply(&[workers(&scene.namespace, "pickers")]).await?;
+    let workers =
+        Workers::start(scene.cluster.client.clone(), &scene.namespace, "pickers", &queue, SERVICE_TIME);
+    let scaled_object = ScaledObject::shipped("scaledobject.yaml", &scene.namespace, "pickers")?
+        .bounds(0, 100)
+        .reads(&scaler, &queue, scene.cluster.ports.sqs)
+        .ours(&[("targetWait", "240s"), ("serviceRate", "57"), ("maxReplicas", "100"), ("holdDown", "30s")]);
+    scene.cluster.apply(&[scaled_object.0]).await?;
+    scene.is_polled("pickers").await?;
+
+    let sent = scene.seconds();
+    queue.send(ORDERS).await?;
+    scene.tell(format!("{ORDERS} orders sent"));
+    let first = track.until("the first worker is ready", PATIENCE, |now| now.ready > 0).await?;
+    let empty = async || Ok((queue.counts().await? == (0, 0)).then(|| scene.seconds()));
+    let empty = until("the queue is empty", PATIENCE, empty).await?;
+    scene.tell("the queue is empty");
+    let none = track.until("no workers", PATIENCE, |now| now.wanted == 0).await?;
+
+    let waits = workers.waits();
+    let longest = waits.iter().copied().fold(0.0, f64::max);
+    let late = waits.iter().filter(|wait| **wait > TARGET_WAIT_SECONDS).count();
+    let most = track.wanted_since(0.0).map_or(0, |(most, _)| most);
+    scene.figure("orders worked on", waits.len(), "");
+    scene.figure("orders late against a target wait of 240 s", late, "");
+    scene.figure("longest wait", longest, "s");
+    scene.figure("first worker ready after", first.at_seconds - sent, "s");
+    scene.figure("most workers", most, "");
+    scene.figure("queue empty after", empty - sent, "s");
+    scene.figure("no workers after another", none.at_seconds - empty, "s");
+    scene.figure("turns from fewer workers to more", track.turns_up(), "");
+    ensure!(waits.len() >= ORDERS, "only {} orders were worked on", waits.len());
+    ensure!(
+        late == 0,
+        "{late} orders waited longer than {TARGET_WAIT_SECONDS} s, the longest {longest:.0} s"
+    );
+    ensure!(track.turns_up() == 0, "it flapped: {:?}", track.samples());
+    Ok(())
+}

@@ -1,0 +1,93 @@
+//! The scenarios, each with what it proves.
+//!
+//! Scenarios of one stage run side by side, each in a namespace of its own with servers of its own; stages follow one
+//! another.
+
+mod conformance;
+mod degraded;
+mod drain;
+mod edited;
+mod exactness;
+mod killed;
+mod outage;
+mod restart;
+mod stale;
+mod tenants;
+
+use futures::FutureExt as _;
+use futures::future::LocalBoxFuture;
+
+use crate::support::scene::Scene;
+
+/// One scenario.
+pub(crate) struct Scenario {
+    pub(crate) name: &'static str,
+    /// A sentence without its full stop.
+    pub(crate) proves: &'static str,
+    pub(crate) stage: u8,
+    pub(crate) run: for<'a> fn(&'a Scene) -> LocalBoxFuture<'a, anyhow::Result<()>>,
+}
+
+/// All of them, in the order of the report.
+pub(crate) const ALL: &[Scenario] = &[
+    Scenario {
+        name: "conformance",
+        proves: "KEDA's own client code gets from each of the five RPCs what it expects, and a refusal in words",
+        stage: 1,
+        run: |scene| conformance::run(scene).boxed_local(),
+    },
+    Scenario {
+        name: "exactness",
+        proves: "The HPA stands at just the number that peakscaler says, with the shipped `behavior`",
+        stage: 1,
+        run: |scene| exactness::run(scene).boxed_local(),
+    },
+    Scenario {
+        name: "drain",
+        proves: "3,000 orders in a queue are worked on from no workers to no workers, none late, without flapping",
+        stage: 1,
+        run: |scene| drain::run(scene).boxed_local(),
+    },
+    Scenario {
+        name: "stale",
+        proves: "While the queue cannot be read nothing goes down, after `staleAfter` the `fallback` of the ScaledObject takes over, and it ends when the queue is back",
+        stage: 1,
+        run: |scene| stale::run(scene).boxed_local(),
+    },
+    Scenario {
+        name: "degraded",
+        proves: "With the second shipped example KEDA's own SQS scaler decides while peakscaler's data is stale; an edit while peakscaler is away takes its metric out until the next edit, and nothing goes down",
+        stage: 1,
+        run: |scene| degraded::run(scene).boxed_local(),
+    },
+    Scenario {
+        name: "killed",
+        proves: "With one of two replicas killed KEDA is answered; with both killed the replicas hold",
+        stage: 1,
+        run: |scene| killed::run(scene).boxed_local(),
+    },
+    Scenario {
+        name: "edited",
+        proves: "An edit of the metadata is in force at the next poll; an invalid one is shown in the cluster, and the last good decision is kept",
+        stage: 1,
+        run: |scene| edited::run(scene).boxed_local(),
+    },
+    Scenario {
+        name: "restart",
+        proves: "When peakscaler's pods are replaced under rising load nothing is scaled down, and the learned rate is there again",
+        stage: 1,
+        run: |scene| restart::run(scene).boxed_local(),
+    },
+    Scenario {
+        name: "tenants",
+        proves: "A ScaledObject that names an endpoint or a role that its namespace was not granted is refused with the reason, and no connection is made",
+        stage: 1,
+        run: |scene| tenants::run(scene).boxed_local(),
+    },
+    Scenario {
+        name: "outage",
+        proves: "While the API server is gone for a minute KEDA would be answered as before; afterwards the watches recover, and nothing is written twice",
+        stage: 9,
+        run: |scene| outage::run(scene).boxed_local(),
+    },
+];

@@ -1,0 +1,90 @@
+//! Our pods are replaced while the orders rise: as a rollout does, one after the other.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, ensure};
+
+use crate::support::objects::{ScaledObject, workers};
+use crate::support::queue::Queue;
+use crate::support::scaler::{Replica, Scaler};
+use crate::support::scene::{PATIENCE, Scene};
+use crate::support::track::Track;
+use crate::support::until;
+use crate::support::workers::Workers;
+
+const SERVICE_TIME: Duration = Duration::from_secs(2);
+/// Orders a second that one worker completes.
+const TRUE_RATE: f64 = 0.5;
+/// `minReadySeconds` of the shipped Deployment: KEDA knows a new replica before an old one goes.
+const MIN_READY: Duration = Duration::from_secs(35);
+const LOAD: Duration = Duration::from_mins(5);
+
+pub(crate) async fn run(scene: &Scene) -> anyhow::Result<()> {
+    let queue = Queue::create(&scene.cluster, "restart").await?;
+    let scaler = Scaler::start(scene, 2, &[]).await?;
+    let track = Track::start(scene, "pickers");
+    scene.cluster.apply(&[workers(&scene.namespace, "pickers")]).await?;
+    let _workers =
+        Workers::start(scene.cluster.client.clone(), &scene.namespace, "pickers", &queue, SERVICE_TIME);
+    let scaled_object = ScaledObject::shipped("scaledobject.yaml", &scene.namespace, "pickers")?
+        .bounds(0, 60)
+        .reads(&scaler, &queue, scene.cluster.ports.sqs)
+        .ours(&[
+            ("targetWait", "90s"),
+            ("serviceRate", "learned"),
+            ("maxReplicas", "60"),
+            ("holdDown", "60s"),
+        ]);
+    scene.cluster.apply(&[scaled_object.0]).await?;
+    scene.is_polled("pickers").await?;
+
+    // From 2 orders a second to 6: what is wanted only rises.
+    let load = queue.send_for(LOAD, |seconds| 2.0 + seconds / LOAD.as_secs_f64() * 4.0);
+    let replaced = replace(scene, &scaler, &track);
+    let (sent, ()) = futures::future::try_join(load, replaced).await?;
+    scene.figure("orders meanwhile", sent, "");
+    Ok(())
+}
+
+async fn replace(scene: &Scene, scaler: &Scaler, track: &Track) -> anyhow::Result<()> {
+    let old = scaler.replicas();
+    let first = old.first().context("two replicas")?;
+    let learned = async || {
+        let rate = rate(scene, scaler, first).await?;
+        Ok(((rate / TRUE_RATE - 1.0).abs() < 0.2).then_some(rate))
+    };
+    let before = until("the rate of a worker is learned", PATIENCE, learned).await?;
+    scene.figure("rate learned before (0.5 is true)", format!("{before:.3}"), "orders/s a worker");
+    let began = scene.seconds();
+    for replica in &old {
+        scaler.add(scene).await?;
+        scene.tell("a new replica is ready");
+        tokio::time::sleep(MIN_READY).await;
+        scaler.retire(replica).await?;
+        scene.tell("an old one has gone");
+    }
+    let replaced = scene.seconds();
+    let newest = scaler.replicas().into_iter().next_back().context("new replicas")?;
+    let learned = async || {
+        let rate = rate(scene, scaler, &newest).await?;
+        Ok(((rate / before - 1.0).abs() < 0.2).then_some(rate))
+    };
+    let after = until("the rate is there again", PATIENCE, learned).await?;
+    scene.figure("the newest replica has the rate after", scene.seconds() - replaced, "s");
+    scene.figure("rate after", format!("{after:.3}"), "orders/s a worker");
+    let steps_down = steps_down(track, began);
+    scene.figure("steps down from the first new replica on", steps_down, "");
+    ensure!(steps_down == 0, "it scaled down: {:?}", track.samples());
+    Ok(())
+}
+
+async fn rate(scene: &Scene, scaler: &Scaler, replica: &Replica) -> anyhow::Result<f64> {
+    let explained = scaler.explain(replica, &scene.namespace, "pickers").await?;
+    explained["decision"]["service_rate"].as_f64().context("no decision yet")
+}
+
+fn steps_down(track: &Track, since_seconds: f64) -> usize {
+    let samples = track.samples();
+    let steps = samples.windows(2).filter(|pair| pair[1].at_seconds >= since_seconds);
+    steps.filter(|pair| pair[1].wanted < pair[0].wanted).count()
+}
