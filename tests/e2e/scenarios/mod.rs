@@ -3,6 +3,7 @@
 //! Scenarios of one stage run side by side, each in a namespace of its own with servers of its own; stages follow one
 //! another.
 
+mod comparison;
 mod conformance;
 mod degraded;
 mod drain;
@@ -83,6 +84,12 @@ pub(crate) const ALL: &[Scenario] = &[
         proves: "A ScaledObject that names an endpoint or a role that its namespace was not granted is refused with the reason, and no connection is made",
         stage: 1,
         run: |scene| tenants::run(scene).boxed_local(),
+    },
+    Scenario {
+        name: "comparison",
+        proves: "The same peak by peakscaler and by KEDA's own `aws-sqs-queue`, with its default `queueLength` (5) and with AWS's recipe (60)",
+        stage: 2,
+        run: |scene| comparison::run(scene).boxed_local(),
     },
     Scenario {
         name: "outage",

@@ -6,6 +6,7 @@ pub(crate) mod cluster;
 pub(crate) mod dns;
 pub(crate) mod gate;
 pub(crate) mod keys;
+pub(crate) mod nodes;
 pub(crate) mod objects;
 pub(crate) mod parts;
 pub(crate) mod process;
