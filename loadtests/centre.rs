@@ -99,6 +99,7 @@ impl Centre {
             }),
             nodes: None,
             lead_times: None,
+            bounds: None,
         };
         self.told_until = Some(now);
         observation

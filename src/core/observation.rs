@@ -29,6 +29,9 @@ pub struct Observation {
     /// Measured lead times (90th percentiles); they take the place of the policy's.
     #[serde(default)]
     pub lead_times: Option<LeadTimes>,
+    /// Fewest and most replicas as the cluster has them, where the policy leaves them to it.
+    #[serde(default)]
+    pub bounds: Option<ReplicaBounds>,
 }
 
 /// SQS's approximate counters, in messages (one message is one order).
@@ -104,6 +107,18 @@ pub struct LeadTimes {
     /// Node asked for to Initialized.
     #[serde(default)]
     pub node_seconds: Option<f64>,
+}
+
+/// Bounds of the scale target; each takes the place of the policy's own.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReplicaBounds {
+    /// Fewest replicas.
+    #[serde(default)]
+    pub min: Option<u32>,
+    /// Most replicas.
+    #[serde(default)]
+    pub max: Option<u32>,
 }
 
 fn null_is_empty<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Interval>, D::Error> {

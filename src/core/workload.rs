@@ -152,6 +152,10 @@ impl Workload {
         if let Some(lead_times) = observation.lead_times {
             self.lead_times = lead_times;
         }
+        if let Some(bounds) = observation.bounds {
+            self.policy.min_replicas = bounds.min.unwrap_or(self.policy.min_replicas);
+            self.policy.max_replicas = bounds.max.unwrap_or(self.policy.max_replicas);
+        }
         for interval in &observation.arrivals {
             self.ledger.arrived(seconds(interval.from), seconds(interval.to), interval.count);
             if let Some(forecast) = &mut self.forecast {

@@ -10,13 +10,18 @@ use tokio::sync::Notify;
 
 use super::centre::Centre;
 use crate::observe::WorkloadId;
-use crate::observe::cluster::{Cluster, ClusterReading, ClusterView};
+use crate::observe::cluster::{Cluster, ClusterReading, ClusterView, Interest};
 
 /// A cluster that runs nothing but the centre's workers.
 pub struct SimulatedCluster(pub Arc<Centre>);
 
 impl Cluster for SimulatedCluster {
-    fn watch(&self, _workload: &WorkloadId, _listener: &Arc<Notify>) -> Box<dyn ClusterView> {
+    fn watch(
+        &self,
+        _workload: &WorkloadId,
+        _interest: &Interest,
+        _listener: &Arc<Notify>,
+    ) -> Box<dyn ClusterView> {
         Box::new(View(self.0.clone()))
     }
 }
@@ -25,6 +30,11 @@ struct View(Arc<Centre>);
 
 impl ClusterView for View {
     fn read(&mut self, _now: Timestamp) -> ClusterReading {
-        ClusterReading { replicas: Some(self.0.replicas()), age_seconds: Some(0.0), error: None }
+        ClusterReading {
+            replicas: Some(self.0.replicas()),
+            age_seconds: Some(0.0),
+            error: None,
+            capacity: None,
+        }
     }
 }

@@ -13,7 +13,7 @@ use super::error::EngineError;
 use super::feed::Feed;
 use crate::clock::{Clock, seconds_between};
 use crate::core::{DecisionRecord, Workload};
-use crate::observe::{Observed, SourceHealth, WorkloadId};
+use crate::observe::{CapacityFacts, Observed, SourceHealth, WorkloadId};
 use crate::trigger::{BacklogSource, Mode, Origin, Problem, Trigger};
 
 /// What KEDA is told.
@@ -42,6 +42,8 @@ pub struct Snapshot {
     pub ready_replicas: Option<u32>,
     /// Why the core refused the newest observation; this snapshot is then still the one before.
     pub trouble: Option<String>,
+    /// What the cluster says of the room for the workers.
+    pub capacity: Option<Arc<CapacityFacts>>,
 }
 
 /// What the metadata says.
@@ -310,6 +312,7 @@ impl Entry {
             sources: Vec::new(),
             ready_replicas: None,
             trouble: None,
+            capacity: None,
         });
     }
 
@@ -338,6 +341,7 @@ fn decided(record: DecisionRecord, last_good: Option<Arc<DecisionRecord>>, obser
         sources: observed.sources.clone(),
         ready_replicas: observed.observation.replicas.as_ref().map(|replicas| replicas.ready),
         trouble: None,
+        capacity: observed.capacity.clone(),
     }
 }
 
@@ -358,6 +362,7 @@ fn refused(before: Option<&Snapshot>, trouble: String, observed: &Observed) -> S
             sources: observed.sources.clone(),
             ready_replicas: None,
             trouble: Some(trouble),
+            capacity: observed.capacity.clone(),
         },
     }
 }

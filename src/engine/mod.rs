@@ -157,6 +157,20 @@ impl Engine {
         self.index().entries.get(id).cloned().unwrap_or_default()
     }
 
+    /// The entries that speak now, one a workload and queue: after an edit the newest that was asked for.
+    pub fn newest_entries(&self) -> Vec<Arc<Entry>> {
+        let mut newest: BTreeMap<(WorkloadId, String), Arc<Entry>> = BTreeMap::new();
+        for entry in self.entries() {
+            let Some(accepted) = entry.accepted() else { continue };
+            let key = (entry.id().clone(), accepted.queue.clone());
+            let is_newer = newest.get(&key).is_none_or(|other| other.asked_at() <= entry.asked_at());
+            if is_newer {
+                newest.insert(key, entry);
+            }
+        }
+        newest.into_values().collect()
+    }
+
     /// Entries at present.
     pub fn count(&self) -> usize {
         self.index().count
@@ -294,11 +308,17 @@ fn inherited(trigger: &Trigger, siblings: &[Arc<Entry>]) -> Workload {
     }
 }
 
-/// Whether two triggers read the very same sources. Of the policy only `staleAfter` plays a part.
+/// Whether two triggers read the very same sources. Of the policy `staleAfter` plays a part, and the lead times, which
+/// stand for those not measured yet.
 fn same_sources(a: &Trigger, b: &Trigger) -> bool {
     let reading = |trigger: &Trigger| {
         let stale_after_seconds = trigger.policy.stale_after_seconds;
-        let policy = crate::core::Policy { stale_after_seconds, ..crate::core::Policy::default() };
+        let policy = crate::core::Policy {
+            stale_after_seconds,
+            pod_lead_seconds: trigger.policy.pod_lead_seconds,
+            node_lead_seconds: trigger.policy.node_lead_seconds,
+            ..crate::core::Policy::default()
+        };
         Trigger { policy, mode: crate::trigger::Mode::Act, ..trigger.clone() }
     };
     reading(a) == reading(b)

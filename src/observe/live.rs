@@ -26,7 +26,7 @@ use tokio::sync::Notify;
 use super::allow::AllowList;
 use super::aws::{AwsClients, ClientKey};
 use super::cloudwatch::{CloudWatchPoll, Flow, Series};
-use super::cluster::{Cluster, ClusterView};
+use super::cluster::{CapacityFacts, Cluster, ClusterView, Interest};
 use super::needs::Needs;
 use super::poll::{Health, Lease, Registry, Schedule};
 use super::prometheus::{Prometheus, QueryKey, RatePoll, STEP_SECONDS, ValuePoll};
@@ -34,7 +34,7 @@ use super::sqs::{QueueKey, QueuePoll};
 use super::sum::MinuteSum;
 use super::{AttachError, Observed, SourceHealth, Sources, WorkloadId, WorkloadSource};
 use crate::clock::{Clock, seconds_between};
-use crate::core::{Observation, QueueReading, Replicas};
+use crate::core::{LeadTimes, Observation, QueueReading, ReplicaBounds, Replicas};
 use crate::trigger::Trigger;
 
 /// The shortest period of polls on AWS itself: three calls a minute, which leaves one for CloudWatch.
@@ -215,7 +215,9 @@ impl Sources for LiveSources {
         let metrics: Vec<_> = needs.metrics.iter().map(|key| (self.series(key), 0)).collect();
         let rates: Vec<_> = needs.rates.iter().map(|(flow, key)| (*flow, self.rate(key), 0)).collect();
         let replicas = match (&self.cluster, &needs.replicas) {
-            (Some(cluster), _) => ReplicaSource::Cluster(cluster.watch(workload, &news)),
+            (Some(cluster), _) => {
+                ReplicaSource::Cluster(cluster.watch(workload, &Interest::of(trigger), &news))
+            }
             (None, Some(query)) => ReplicaSource::Query(self.value(query)),
             (None, None) => ReplicaSource::Unknown,
         };
@@ -227,6 +229,7 @@ impl Sources for LiveSources {
             replicas,
             news,
             stale_after_seconds: trigger.policy.stale_after_seconds,
+            is_given: (trigger.min_replicas_given, trigger.max_replicas_given),
         };
         source.listen();
         Ok(Box::new(source))
@@ -255,6 +258,8 @@ struct LiveWorkload {
     replicas: ReplicaSource,
     news: Arc<Notify>,
     stale_after_seconds: f64,
+    /// Whether the trigger itself says the fewest and the most replicas.
+    is_given: (bool, bool),
 }
 
 impl LiveWorkload {
@@ -330,10 +335,29 @@ impl LiveWorkload {
         }
     }
 
-    fn read_replicas(&mut self, now: Timestamp, sources: &mut Vec<SourceHealth>) -> Option<Replicas> {
+    /// What the cluster tells beside the pods: room, lead times, and bounds that the trigger leaves to it.
+    fn take_in(&self, capacity: &CapacityFacts, observation: &mut Observation) {
+        observation.nodes = capacity.slots;
+        let leads = &capacity.leads;
+        let (pod_seconds, node_seconds) = (leads.pod_seconds, leads.node_seconds);
+        observation.lead_times = (pod_seconds.is_some() || node_seconds.is_some())
+            .then_some(LeadTimes { pod_seconds, node_seconds });
+        observation.bounds = capacity.scaled_object.found().map(|object| ReplicaBounds {
+            min: object.bounds.min.filter(|_| !self.is_given.0),
+            max: object.bounds.max.filter(|_| !self.is_given.1),
+        });
+    }
+
+    fn read_replicas(
+        &mut self,
+        now: Timestamp,
+        sources: &mut Vec<SourceHealth>,
+        capacity: &mut Option<Arc<CapacityFacts>>,
+    ) -> Option<Replicas> {
         let (replicas, health) = match &mut self.replicas {
             ReplicaSource::Cluster(view) => {
                 let reading = view.read(now);
+                *capacity = reading.capacity;
                 let health = SourceHealth {
                     source: "cluster".to_owned(),
                     age_seconds: reading.age_seconds,
@@ -374,10 +398,15 @@ impl WorkloadSource for LiveWorkload {
             replicas: None,
             nodes: None,
             lead_times: None,
+            bounds: None,
         };
         self.read_flows(now, &mut observation, &mut sources);
-        observation.replicas = self.read_replicas(now, &mut sources);
-        Observed { observation, sources }
+        let mut capacity = None;
+        observation.replicas = self.read_replicas(now, &mut sources, &mut capacity);
+        if let Some(capacity) = &capacity {
+            self.take_in(capacity, &mut observation);
+        }
+        Observed { observation, sources, capacity }
     }
 
     fn changed(&mut self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {

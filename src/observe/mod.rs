@@ -17,11 +17,13 @@ mod sqs;
 mod sum;
 
 pub use allow::AllowList;
+pub use cluster::CapacityFacts;
 pub use live::{LiveOptions, LiveSources};
 pub use simulated::SimulatedSources;
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 
@@ -71,6 +73,8 @@ pub struct Observed {
     pub observation: Observation,
     /// One entry a source, for `explain`, metrics and logs.
     pub sources: Vec<SourceHealth>,
+    /// What the cluster says of the room for the workers, for coordination and its findings.
+    pub capacity: Option<Arc<CapacityFacts>>,
 }
 
 /// How a source is doing.

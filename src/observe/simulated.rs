@@ -159,8 +159,10 @@ fn nothing(now: Timestamp) -> Observed {
             replicas: None,
             nodes: None,
             lead_times: None,
+            bounds: None,
         },
         sources: Vec::new(),
+        capacity: None,
     }
 }
 

@@ -64,33 +64,24 @@ struct View {
     age_seconds: f64,
 }
 
-/// One view a workload and queue: after an edit the newest that was asked for speaks.
+/// One view a workload and queue.
 fn views(engine: &Engine) -> Vec<View> {
     let now = engine.clock().now();
-    let mut newest: std::collections::BTreeMap<_, std::sync::Arc<Entry>> = std::collections::BTreeMap::new();
-    for entry in engine.entries() {
-        let Some(accepted) = entry.accepted() else { continue };
-        let key = (entry.id().clone(), accepted.queue.clone());
-        let is_newer = newest.get(&key).is_none_or(|other| other.asked_at() <= entry.asked_at());
-        if is_newer {
-            newest.insert(key, entry);
-        }
-    }
-    let view = |((id, queue), entry): (_, std::sync::Arc<Entry>)| {
-        let (id, queue): (crate::observe::WorkloadId, String) = (id, queue);
+    let view = |entry: std::sync::Arc<Entry>| {
+        let (id, queue) = (entry.id(), &entry.accepted()?.queue);
         let snapshot = entry.snapshot()?;
         Some(View {
             labels: format!(
                 "namespace=\"{}\",workload=\"{}\",queue=\"{}\"",
                 escaped(&id.namespace),
                 escaped(&id.name),
-                escaped(&queue)
+                escaped(queue)
             ),
             age_seconds: seconds_between(snapshot.at, now),
             snapshot,
         })
     };
-    newest.into_iter().filter_map(view).collect()
+    engine.newest_entries().into_iter().filter_map(view).collect()
 }
 
 fn escaped(value: &str) -> String {

@@ -33,6 +33,8 @@ pub(super) fn assemble(mut reading: Reading, origin: Origin) -> Parsed {
             capacity_buffer: reading.text("capacityBuffer"),
             placeholder: reading.text("placeholder"),
             mode: mode(&reading),
+            min_replicas_given: reading.is_given("minReplicas"),
+            max_replicas_given: reading.is_given("maxReplicas"),
             policy: policy(&reading),
         }),
         _ => None,

@@ -91,6 +91,10 @@ pub struct Trigger {
     pub placeholder: Option<String>,
     /// Act, or only advise.
     pub mode: Mode,
+    /// `minReplicas` is given, and not left to the ScaledObject.
+    pub min_replicas_given: bool,
+    /// `maxReplicas` is given, and not left to the ScaledObject.
+    pub max_replicas_given: bool,
     /// What the core needs.
     pub policy: Policy,
 }
@@ -183,6 +187,12 @@ impl Trigger {
         let mode = if self.mode == Mode::Act { "act" } else { "advise" };
         put("mode", Some(mode.to_owned()));
         metadata.extend(policy_metadata(&self.policy));
+        if !self.min_replicas_given {
+            metadata.remove("minReplicas");
+        }
+        if !self.max_replicas_given {
+            metadata.remove("maxReplicas");
+        }
         metadata
     }
 }

@@ -110,6 +110,7 @@ impl Centre {
             }),
             nodes: None,
             lead_times: Some(LeadTimes { pod_seconds: Some(self.pod_lead), node_seconds: None }),
+            bounds: None,
         };
         let record = self.workload.step(&observation).unwrap();
         let desired = record.desired.unwrap();

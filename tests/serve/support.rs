@@ -84,8 +84,10 @@ impl WorkloadSource for ScriptedSource {
                 replicas: shown.replicas,
                 nodes: None,
                 lead_times: None,
+                bounds: None,
             },
             sources: vec![SourceHealth { source: "sqs".to_owned(), age_seconds: Some(0.0), error }],
+            capacity: None,
         }
     }
 

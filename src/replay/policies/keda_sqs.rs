@@ -107,6 +107,7 @@ pub(super) mod tests {
             replicas: Some(Replicas { ready, starting: Vec::new(), pending: 0, wanted: Some(ready) }),
             nodes: None,
             lead_times: None,
+            bounds: None,
         }
     }
 

@@ -106,6 +106,7 @@ impl Sensors {
             replicas: Some(world.replicas()),
             nodes: cluster.then(|| world.node_slots()),
             lead_times: cluster.then(|| world.measured_leads()),
+            bounds: None,
         }
     }
 

@@ -236,6 +236,7 @@ fn decisions(calendar: Option<Calendar>) -> Vec<crate::core::DecisionRecord> {
                 }),
                 nodes: None,
                 lead_times: None,
+                bounds: None,
             };
             workload.step(&observation).unwrap()
         })
