@@ -120,7 +120,11 @@ impl WorkloadSource for Centre {
     fn observe(&mut self, now: Timestamp) -> Observed {
         let health =
             |source: &str| SourceHealth { source: source.to_owned(), age_seconds: Some(1.0), error: None };
-        Observed { observation: self.observation(now), sources: vec![health("sqs"), health("cluster")] }
+        Observed {
+            observation: self.observation(now),
+            sources: vec![health("sqs"), health("cluster")],
+            capacity: None,
+        }
     }
 
     fn changed(&mut self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {

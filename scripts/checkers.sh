@@ -5,6 +5,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 keda=github.com/kedacore/keda/v2@v2.21.0
+karpenter=sigs.k8s.io/karpenter@v1.14.1
 prometheus_operator=github.com/prometheus-operator/prometheus-operator@v0.85.0
 
 target=.tools/checkers
@@ -35,6 +36,7 @@ module_directory() {
 }
 mkdir -p "$target/schemas"
 cp "$(module_directory "$keda")"/config/crd/bases/keda.sh_{scaledobjects,triggerauthentications}.yaml \
+  "$(module_directory "$karpenter")"/pkg/apis/crds/{karpenter.sh_nodepools,autoscaling.x-k8s.io_capacitybuffers}.yaml \
   "$(module_directory "$prometheus_operator")"/example/prometheus-operator-crd/monitoring.coreos.com_{servicemonitors,prometheusrules}.yaml \
   "$target/schemas/"
 chmod -R u+w "$target/schemas"

@@ -5,6 +5,7 @@
 
 pub mod admin;
 pub mod calendar;
+pub mod capacity;
 pub mod cli;
 pub mod clock;
 pub mod core;

@@ -117,6 +117,13 @@ const RULES: &[Rule] = &[
         },
     },
     Rule {
+        layer: "capacity",
+        why: "capacity reads snapshots and writes wishes; it does not know who tells of them",
+        forbids: |path| {
+            matches!(path, ["crate", "grpc" | "admin" | "console" | "replay" | "demo" | "cli", ..])
+        },
+    },
+    Rule {
         layer: "grpc",
         why: "the request path reads a snapshot and does no I/O",
         // Names of workloads and the health of sources are data; the modules of `observe` are I/O.
@@ -195,6 +202,7 @@ fn planted_violations_are_caught() {
         ("trigger::parse", "use crate::observe::WorkloadId;"),
         ("observe::sqs", "use crate::engine::Engine;"),
         ("engine", "use crate::grpc::Server;"),
+        ("capacity::wish", "use crate::admin::Admin;"),
         ("grpc::service", "use crate::observe::sqs::SqsPoller;"),
         ("grpc::service", "use crate::observe::{WorkloadId, cluster};"),
         ("grpc", "use crate::observe::*;"),

@@ -86,9 +86,22 @@ fn roles_grant_reading_of_what_is_named_and_nothing_more() {
             for verb in listed("verbs") {
                 match verb.as_str() {
                     "get" | "list" | "watch" => {}
+                    // What is found is told as an event; an event changes nothing.
+                    "create" | "patch" if listed("apiGroups") == ["events.k8s.io"] => {
+                        assert_eq!(
+                            (kind, listed("resources")),
+                            ("Role", vec!["events".to_owned()]),
+                            "{file}"
+                        );
+                    }
                     "patch" => {
+                        const WRITTEN: &[&str] = &["capacitybuffers", "deployments/scale", "leases"];
                         assert_eq!(kind, "Role", "{file}: patch only in a namespace");
-                        assert_eq!(listed("resources"), ["capacitybuffers"], "{file}");
+                        let resources = listed("resources");
+                        assert!(
+                            resources.iter().all(|one| WRITTEN.contains(&one.as_str())),
+                            "{file}: {resources:?}"
+                        );
                         assert!(!listed("resourceNames").is_empty(), "{file}: patch only of what is named");
                     }
                     other => panic!("{file}: verb {other:?} changes the cluster"),
@@ -100,8 +113,49 @@ fn roles_grant_reading_of_what_is_named_and_nothing_more() {
 }
 
 #[test]
+fn room_ahead_is_shipped_empty_bounded_and_as_the_roles_name_it() {
+    let of_kind = |kind: &str| {
+        let documents = documents().into_iter().map(|(_, document)| document);
+        documents.filter(|document| document["kind"] == kind).collect::<Vec<_>>()
+    };
+    let named: Vec<String> = of_kind("Role")
+        .iter()
+        .flat_map(|role| role["rules"].as_array().unwrap().clone())
+        .flat_map(|rule| strings(&rule["resourceNames"]))
+        .collect();
+    let buffer = only("CapacityBuffer");
+    let deployments = of_kind("Deployment");
+    let is_placeholder = |one: &&Value| one["spec"]["template"]["spec"]["priorityClassName"].is_string();
+    let placeholder = deployments.iter().find(is_placeholder).unwrap();
+    for holder in [&buffer, placeholder] {
+        assert_eq!(holder["spec"]["replicas"], 0, "nothing is held before peakscaler says so");
+        let name = holder["metadata"]["name"].as_str().unwrap();
+        assert!(named.iter().any(|known| known == name), "no role lets peakscaler write {name}");
+    }
+    assert!(buffer["spec"]["limits"]["cpu"].is_string(), "what it may cost is bounded");
+    assert_eq!(buffer["spec"]["scalableRef"]["kind"], "Deployment");
+    let class = only("PriorityClass");
+    assert_eq!(class["metadata"]["name"], placeholder["spec"]["template"]["spec"]["priorityClassName"]);
+    assert_eq!((&class["value"], &class["preemptionPolicy"]), (&(-1000).into(), &"Never".into()));
+    let budgets = only("NodePool")["spec"]["disruption"]["budgets"].clone();
+    let holds_back = |budget: &Value| budget["nodes"] == "0" && budget["schedule"].is_string();
+    assert!(budgets.as_array().unwrap().iter().any(holds_back), "{budgets}");
+
+    // The Lease that serve asks for is the one that ships, and the role is for it alone.
+    let lease = only("Lease");
+    let arguments = strings(&scaler()["spec"]["template"]["spec"]["containers"][0]["args"]);
+    assert!(arguments.iter().any(|argument| argument == "--coordinate"));
+    assert!(!arguments.iter().any(|argument| argument.starts_with("--lease-name")), "{arguments:?}");
+    assert_eq!(
+        (&lease["metadata"]["name"], &lease["metadata"]["namespace"]),
+        (&"peakscaler".into(), &"peakscaler".into())
+    );
+    assert!(named.iter().any(|known| known == "peakscaler"));
+}
+
+#[test]
 fn the_pod_is_restricted_and_its_ports_agree() {
-    let deployment = only("Deployment");
+    let deployment = scaler();
     let pod = &deployment["spec"]["template"]["spec"];
     let container = &pod["containers"][0];
     assert_eq!(pod["securityContext"]["runAsNonRoot"], true);
@@ -170,7 +224,7 @@ fn the_alerts_name_metrics_that_exist() {
 
 #[test]
 fn serve_knows_the_arguments_of_the_deployment() {
-    let arguments = strings(&only("Deployment")["spec"]["template"]["spec"]["containers"][0]["args"]);
+    let arguments = strings(&scaler()["spec"]["template"]["spec"]["containers"][0]["args"]);
     assert_eq!(arguments[0], "serve");
     // What stands before --help is parsed first, and a mistake in it ends the process with 2.
     let output =
@@ -210,6 +264,13 @@ fn documents() -> Vec<(String, Value)> {
         }
     }
     found
+}
+
+/// The Deployment of peakscaler itself.
+fn scaler() -> Value {
+    let deployments = documents().into_iter().map(|(_, document)| document);
+    let ours = |one: &Value| one["kind"] == "Deployment" && one["metadata"]["name"] == "peakscaler";
+    deployments.into_iter().find(ours).expect("the scaler's Deployment")
 }
 
 /// The one document of a kind.

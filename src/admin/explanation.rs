@@ -7,6 +7,8 @@ use comfy_table::{CellAlignment, Table, presets};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::room::{self, RoomExplanation};
+use crate::capacity::{Coordination, Finding};
 use crate::clock::seconds_between;
 use crate::core::{Binding, Bound, DecisionRecord, Policy};
 use crate::engine::{Entry, Subject};
@@ -86,14 +88,21 @@ pub struct TriggerExplanation {
     pub sources: Vec<SourceHealth>,
     /// Ready replicas, where they are seen.
     pub ready_replicas: Option<u32>,
+    /// The room for the workers, where the trigger names nodes or what holds room.
+    #[serde(default)]
+    pub room: Option<RoomExplanation>,
+    /// What stands in the plan's way, the worst first.
+    #[serde(default)]
+    pub findings: Vec<Finding>,
     /// The settings in force.
     pub policy: Option<Policy>,
 }
 
 impl Explanation {
     /// Of the entries of one ScaledObject, now.
-    pub fn of(id: &WorkloadId, entries: &[Arc<Entry>], now: Timestamp) -> Self {
-        let mut triggers: Vec<_> = entries.iter().map(|entry| TriggerExplanation::of(entry, now)).collect();
+    pub fn of(id: &WorkloadId, entries: &[Arc<Entry>], coordination: &Coordination, now: Timestamp) -> Self {
+        let mut triggers: Vec<_> =
+            entries.iter().map(|entry| TriggerExplanation::of(entry, coordination, now)).collect();
         keep_last_good_over_an_edit(&mut triggers);
         Self { namespace: id.namespace.clone(), name: id.name.clone(), triggers }
     }
@@ -125,7 +134,7 @@ fn keep_last_good_over_an_edit(triggers: &mut [TriggerExplanation]) {
 }
 
 impl TriggerExplanation {
-    fn of(entry: &Entry, now: Timestamp) -> Self {
+    fn of(entry: &Entry, coordination: &Coordination, now: Timestamp) -> Self {
         let snapshot = entry.snapshot();
         let snapshot = snapshot.as_deref();
         let problems = match entry.subject() {
@@ -145,6 +154,8 @@ impl TriggerExplanation {
             trouble: snapshot.and_then(|snapshot| snapshot.trouble.clone()),
             sources: snapshot.map(|snapshot| snapshot.sources.clone()).unwrap_or_default(),
             ready_replicas: snapshot.and_then(|snapshot| snapshot.ready_replicas),
+            room: RoomExplanation::of(entry, coordination),
+            findings: room::findings(entry, coordination, now),
             policy: entry.accepted().map(|accepted| accepted.trigger.policy.clone()),
         }
     }
@@ -172,6 +183,7 @@ impl TriggerExplanation {
         if !self.sources.is_empty() {
             let _ = writeln!(text, "{}", indented(&sources_table(&self.sources)));
         }
+        room::write_findings(text, &self.findings);
         for warning in &self.warnings {
             let _ = writeln!(text, "  Warning: {warning}");
         }
@@ -245,6 +257,9 @@ impl TriggerExplanation {
         }
         if let Some(age) = self.decision_age_seconds {
             row("decided", format!("{age:.0}"), "s ago");
+        }
+        if let Some(room) = &self.room {
+            room.add_rows(&mut table);
         }
         align_right(&mut table, 1);
         table

@@ -1,6 +1,7 @@
 //! The admin port: metrics, probes, and the last decisions as JSON. For operators, not for KEDA.
 
 pub mod explanation;
+pub mod room;
 
 use std::future::Future;
 use std::sync::Arc;
@@ -13,6 +14,7 @@ use axum::routing::get;
 use axum::{Json, Router};
 use tokio::net::TcpListener;
 
+use crate::capacity::Coordination;
 use crate::engine::Engine;
 use crate::observe::WorkloadId;
 use crate::telemetry::Metrics;
@@ -42,6 +44,8 @@ pub struct Admin {
     pub metrics: Metrics,
     /// The answer of `/readyz`.
     pub readiness: Readiness,
+    /// What is coordinated.
+    pub coordination: Coordination,
 }
 
 impl Admin {
@@ -70,7 +74,7 @@ pub async fn serve(
 }
 
 async fn metrics(State(admin): State<Admin>) -> Response {
-    let page = admin.metrics.render(&admin.engine);
+    let page = admin.metrics.render(&admin.engine, &admin.coordination);
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], page).into_response()
 }
 
@@ -97,5 +101,5 @@ async fn decision(State(admin): State<Admin>, Path((namespace, name)): Path<(Str
         );
         return (StatusCode::NOT_FOUND, Json(serde_json::json!({ "error": message }))).into_response();
     }
-    Json(Explanation::of(&id, &entries, admin.engine.clock().now())).into_response()
+    Json(Explanation::of(&id, &entries, &admin.coordination, admin.engine.clock().now())).into_response()
 }

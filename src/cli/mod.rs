@@ -2,6 +2,7 @@
 
 pub mod calendar;
 pub mod check;
+mod coordinate;
 mod decide;
 mod demo;
 pub mod docs;

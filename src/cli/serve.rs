@@ -12,6 +12,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::admin::{self, Admin, Readiness};
+use crate::capacity::Coordination;
 use crate::clock::Clock;
 use crate::engine::{Engine, EngineOptions};
 use crate::grpc::{GrpcOptions, GrpcServer, TlsFiles};
@@ -39,6 +40,9 @@ pub struct ServeArguments {
 
     #[command(flatten)]
     sources: super::sources::SourceArguments,
+
+    #[command(flatten)]
+    coordinate: super::coordinate::CoordinateArguments,
 
     /// Close connections of this age, one tenth more or less, so that KEDA finds new pods (0s: never).
     #[arg(long, env = "PEAKSCALER_MAX_CONNECTION_AGE", value_name = "DURATION", default_value = "5m", value_parser = duration)]
@@ -96,8 +100,9 @@ pub(super) fn run(arguments: &ServeArguments) -> anyhow::Result<ExitCode> {
     let deciders = deciders()?;
     let result = super::runtime()?.block_on(async {
         let clock = Clock::real();
-        let sources = arguments.sources.open(&clock).await?;
-        serve(arguments, deciders.handle().clone(), sources, clock).await?;
+        let client = arguments.sources.client().await?;
+        let sources = arguments.sources.open(&clock, client.clone())?;
+        serve(arguments, deciders.handle().clone(), sources, clock, client).await?;
         Ok(ExitCode::SUCCESS)
     });
     deciders.shutdown_background();
@@ -123,18 +128,23 @@ async fn serve(
     deciders: tokio::runtime::Handle,
     sources: Arc<dyn Sources>,
     clock: Clock,
+    client: Option<kube::Client>,
 ) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut settings = arguments.settings();
     settings.engine.deciders = Some(deciders);
     let server = Server::start(&settings, sources, clock).await?;
+    let coordinator = arguments.coordinate.start(server.coordination(), server.engine(), client);
     tokio::select! {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
     }
     tracing::info!("stopping");
     server.announce_end().await;
+    if let Some(coordinator) = coordinator {
+        coordinator.stop().await;
+    }
     // A second signal is impatience: go on at once.
     tokio::select! {
         () = tokio::time::sleep(arguments.shutdown_delay) => {}
@@ -212,6 +222,7 @@ pub struct Server {
     grpc: GrpcServer,
     engine: Engine,
     readiness: Readiness,
+    coordination: Coordination,
     admin_address: SocketAddr,
     admin_stop: CancellationToken,
     admin_task: tokio::task::JoinHandle<std::io::Result<()>>,
@@ -241,13 +252,19 @@ impl Server {
         let grpc = GrpcServer::start(listener, engine.clone(), settings.grpc.clone()).await?;
         let readiness = Readiness::default();
         let admin_stop = CancellationToken::new();
-        let admin = Admin { engine: engine.clone(), metrics: metrics.clone(), readiness: readiness.clone() };
+        let coordination = Coordination::default();
+        let admin = Admin {
+            engine: engine.clone(),
+            metrics: metrics.clone(),
+            readiness: readiness.clone(),
+            coordination: coordination.clone(),
+        };
         let stopped = admin_stop.clone().cancelled_owned();
         let admin_task = tokio::spawn(admin::serve(admin_listener, admin.router(), stopped));
         tokio::spawn(upkeep(metrics, admin_stop.clone()));
         readiness.set(true);
         tracing::info!(grpc = %grpc.address(), admin = %admin_address, "serving");
-        Ok(Self { grpc, engine, readiness, admin_address, admin_stop, admin_task })
+        Ok(Self { grpc, engine, readiness, coordination, admin_address, admin_stop, admin_task })
     }
 
     /// Where KEDA is answered.
@@ -263,6 +280,11 @@ impl Server {
     /// The engine inside.
     pub fn engine(&self) -> &Engine {
         &self.engine
+    }
+
+    /// What is coordinated: nothing, until a coordinator is started on it.
+    pub fn coordination(&self) -> &Coordination {
+        &self.coordination
     }
 
     /// Not ready and `NOT_SERVING` from now on, though everything is still answered.

@@ -50,7 +50,12 @@ pub(super) struct SourceArguments {
 
 impl SourceArguments {
     /// Opens what the flags name; nothing is contacted before a trigger asks for it.
-    pub(super) async fn open(&self, clock: &Clock) -> anyhow::Result<Arc<dyn Sources>> {
+    pub(super) fn open(
+        &self,
+        clock: &Clock,
+        client: Option<kube::Client>,
+    ) -> anyhow::Result<Arc<dyn Sources>> {
+        let cluster = |client| Arc::new(KubernetesCluster::new(client, clock.clone())) as Arc<dyn Cluster>;
         let allow =
             AllowList::parse(&self.allow_endpoint, &self.allow_role, self.prometheus_address.as_deref())?;
         let options = LiveOptions {
@@ -59,16 +64,17 @@ impl SourceArguments {
             sqs_period: self.sqs_period,
             prometheus_period: self.prometheus_period,
             aws_identity: None,
-            cluster: self.cluster(clock).await?,
+            cluster: client.map(cluster),
         };
         Ok(Arc::new(LiveSources::new(clock.clone(), options).context("opening an HTTP client")?))
     }
 
-    async fn cluster(&self, clock: &Clock) -> anyhow::Result<Option<Arc<dyn Cluster>>> {
+    /// A client of the cluster, unless there is to be none; nothing is contacted yet.
+    pub(super) async fn client(&self) -> anyhow::Result<Option<kube::Client>> {
         if self.no_cluster {
             return Ok(None);
         }
-        let config = match &self.kubeconfig {
+        let mut config = match &self.kubeconfig {
             Some(path) => {
                 let what = || format!("--kubeconfig {}", path.display());
                 let kubeconfig = Kubeconfig::read_from(path).with_context(what)?;
@@ -80,7 +86,8 @@ impl SourceArguments {
                 .await
                 .context("no cluster is configured here: name one with --kubeconfig, or say --no-cluster")?,
         };
-        let client = kube::Client::try_from(config).context("the cluster's configuration cannot be used")?;
-        Ok(Some(Arc::new(KubernetesCluster::new(client, clock.clone()))))
+        // The watches begin again by themselves; a retry below them would hide an outage for minutes.
+        config.default_retry = false;
+        Ok(Some(kube::Client::try_from(config).context("the cluster's configuration cannot be used")?))
     }
 }

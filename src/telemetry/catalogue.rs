@@ -143,6 +143,24 @@ pub const RECORDS: Metric = Metric::counter(
     &["outcome"],
     "Decision records for --record-dir by outcome: written, lost (the disk is too slow or full).",
 );
+/// Whether this replica coordinates.
+pub const LEADER: Metric = Metric::gauge(
+    "peakscaler_coordination_leader",
+    &[],
+    "1 while this replica holds the Lease and so writes buffers, else 0.",
+);
+/// Writes on buffers and placeholders.
+pub const HOLD_WRITES: Metric = Metric::counter(
+    "peakscaler_hold_writes_total",
+    &["outcome"],
+    "Writes on buffers and placeholders by outcome: written, conflict (changed meanwhile), refused (gone, or somebody else's), failed.",
+);
+/// Events written.
+pub const EVENTS: Metric = Metric::counter(
+    "peakscaler_events_total",
+    &["outcome"],
+    "Events on ScaledObjects by outcome: written, failed.",
+);
 
 /// Replicas wanted.
 pub const DESIRED: Metric = Metric::gauge(
@@ -210,6 +228,42 @@ pub const SOURCE_AGE: Metric = Metric::gauge(
     &["namespace", "workload", "queue", "source"],
     "Seconds since a source of the workload was last read well.",
 );
+/// Room that is free.
+pub const FREE_SLOTS: Metric = Metric::gauge(
+    "peakscaler_workload_free_slots_replicas",
+    WORKLOAD_LABELS,
+    "Replicas that fit on initialized nodes of the NodePool now.",
+);
+/// Room that is coming.
+pub const COMING_SLOTS: Metric = Metric::gauge(
+    "peakscaler_workload_coming_slots_replicas",
+    WORKLOAD_LABELS,
+    "Replicas that will fit on nodes that are asked for and not initialized.",
+);
+/// Room that is held.
+pub const HELD: Metric = Metric::gauge(
+    "peakscaler_workload_held_replicas",
+    WORKLOAD_LABELS,
+    "Replicas of the CapacityBuffer or placeholder as they stand in the cluster.",
+);
+/// Pod lead time.
+pub const POD_LEAD: Metric = Metric::gauge(
+    "peakscaler_workload_pod_lead_seconds",
+    WORKLOAD_LABELS,
+    "Pod created to ready where a node has room, 90th percentile as measured.",
+);
+/// Node lead time.
+pub const NODE_LEAD: Metric = Metric::gauge(
+    "peakscaler_workload_node_lead_seconds",
+    WORKLOAD_LABELS,
+    "Node asked for to initialized, 90th percentile as measured.",
+);
+/// What stands in the way.
+pub const FINDING: Metric = Metric::gauge(
+    "peakscaler_workload_finding",
+    &["namespace", "workload", "queue", "finding", "severity"],
+    "1 for each finding on the workload's room and HPA; docs/nodes.md lists them.",
+);
 
 /// All of them, in the order of the documentation.
 pub const METRICS: &[Metric] = &[
@@ -225,6 +279,9 @@ pub const METRICS: &[Metric] = &[
     DECISIONS,
     DECISION_DURATION,
     RECORDS,
+    LEADER,
+    HOLD_WRITES,
+    EVENTS,
     DESIRED,
     READY,
     AHEAD,
@@ -237,6 +294,12 @@ pub const METRICS: &[Metric] = &[
     ANSWERING,
     BINDING,
     SOURCE_AGE,
+    FREE_SLOTS,
+    COMING_SLOTS,
+    HELD,
+    POD_LEAD,
+    NODE_LEAD,
+    FINDING,
 ];
 
 /// `docs/metrics.md`, generated from [`METRICS`].

@@ -6,9 +6,12 @@ use std::sync::OnceLock;
 use metrics_exporter_prometheus::{BuildError, PrometheusBuilder, PrometheusHandle};
 
 use super::catalogue::{self, Kind, METRICS, Metric, SECONDS_BUCKETS};
+use crate::capacity::findings::of_entry;
+use crate::capacity::{Coordination, Finding};
 use crate::clock::seconds_between;
 use crate::core::{Binding, DecisionRecord};
 use crate::engine::{Engine, Entry, Snapshot, Subject};
+use crate::observe::CapacityFacts;
 
 /// The process's recorder. Cheap to clone.
 #[derive(Clone)]
@@ -45,14 +48,14 @@ impl Metrics {
     }
 
     /// The page in Prometheus' text format.
-    pub fn render(&self, engine: &Engine) -> String {
+    pub fn render(&self, engine: &Engine, coordination: &Coordination) -> String {
         let entries = engine.entries();
         let valid = entries.iter().filter(|entry| matches!(entry.subject(), Subject::Accepted(_))).count();
         let state = |state: &'static str| ::metrics::gauge!(catalogue::WORKLOADS.name, "state" => state);
         state("valid").set(valid as f64);
         state("invalid").set((entries.len() - valid) as f64);
         let mut page = self.handle.render();
-        render_workloads(&mut page, &views(engine));
+        render_workloads(&mut page, &views(engine, coordination));
         page
     }
 }
@@ -62,10 +65,11 @@ struct View {
     labels: String,
     snapshot: std::sync::Arc<Snapshot>,
     age_seconds: f64,
+    findings: Vec<Finding>,
 }
 
 /// One view a workload and queue.
-fn views(engine: &Engine) -> Vec<View> {
+fn views(engine: &Engine, coordination: &Coordination) -> Vec<View> {
     let now = engine.clock().now();
     let view = |entry: std::sync::Arc<Entry>| {
         let (id, queue) = (entry.id(), &entry.accepted()?.queue);
@@ -78,6 +82,7 @@ fn views(engine: &Engine) -> Vec<View> {
                 escaped(queue)
             ),
             age_seconds: seconds_between(snapshot.at, now),
+            findings: of_entry(&entry, coordination, now),
             snapshot,
         })
     };
@@ -94,6 +99,10 @@ fn of_record(view: &View, reading: impl Fn(&DecisionRecord) -> f64) -> Option<f6
     view.snapshot.record.as_deref().map(reading)
 }
 
+fn of_room(view: &View, reading: impl Fn(&CapacityFacts) -> Option<f64>) -> Option<f64> {
+    view.snapshot.capacity.as_deref().and_then(reading)
+}
+
 const READINGS: &[(Metric, Reading)] = &[
     (catalogue::DESIRED, |view| view.snapshot.outcome.as_ref().ok().map(|desired| f64::from(*desired))),
     (catalogue::READY, |view| view.snapshot.ready_replicas.map(f64::from)),
@@ -105,6 +114,13 @@ const READINGS: &[(Metric, Reading)] = &[
     (catalogue::LATE_EXPECTED, |view| of_record(view, |record| record.late_expected)),
     (catalogue::DECISION_AGE, |view| Some(view.age_seconds)),
     (catalogue::ANSWERING, |view| Some(f64::from(u8::from(view.snapshot.outcome.is_ok())))),
+    (catalogue::FREE_SLOTS, |view| of_room(view, |room| room.slots.map(|slots| f64::from(slots.free_slots)))),
+    (catalogue::COMING_SLOTS, |view| of_room(view, |room| room.slots.map(|slots| f64::from(slots.coming)))),
+    (catalogue::HELD, |view| {
+        of_room(view, |room| room.holder.found().map(|holder| f64::from(holder.replicas)))
+    }),
+    (catalogue::POD_LEAD, |view| of_room(view, |room| room.leads.pod_seconds)),
+    (catalogue::NODE_LEAD, |view| of_room(view, |room| room.leads.node_seconds)),
 ];
 
 fn render_workloads(page: &mut String, views: &[View]) {
@@ -123,6 +139,7 @@ fn render_workloads(page: &mut String, views: &[View]) {
             let _ = writeln!(page, "{}{{{},kind=\"{kind}\"}} 1", catalogue::BINDING.name, view.labels);
         }
     }
+    render_findings(page, views);
     heading(page, &catalogue::SOURCE_AGE, views);
     for view in views {
         for source in &view.snapshot.sources {
@@ -135,6 +152,27 @@ fn render_workloads(page: &mut String, views: &[View]) {
                     view.labels
                 );
             }
+        }
+    }
+}
+
+fn render_findings(page: &mut String, views: &[View]) {
+    heading(page, &catalogue::FINDING, views);
+    for view in views {
+        // One of a kind is one line, however often it is found.
+        let mut told = Vec::new();
+        for finding in &view.findings {
+            if told.contains(&finding.kind) {
+                continue;
+            }
+            told.push(finding.kind);
+            let (kind, severity) = (finding.kind.word(), finding.severity.word());
+            let _ = writeln!(
+                page,
+                "{}{{{},finding=\"{kind}\",severity=\"{severity}\"}} 1",
+                catalogue::FINDING.name,
+                view.labels
+            );
         }
     }
 }

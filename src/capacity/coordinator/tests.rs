@@ -1,0 +1,325 @@
+//! The coordinator over a real engine, against a small API server of our own that keeps objects and notes writes.
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::{Method, StatusCode, Uri};
+use axum::response::{IntoResponse, Response};
+use serde_json::{Value, json};
+
+use super::*;
+use crate::capacity::findings::tests::{facts, holder};
+use crate::core::{Observation, QueueReading, Replicas};
+use crate::engine::EngineOptions;
+use crate::observe::cluster::HolderKind;
+use crate::observe::{Observed, SimulatedSources};
+
+const LEASE: &str = "/apis/coordination.k8s.io/v1/namespaces/peakscaler/leases/peakscaler";
+const BUFFER: &str = "/apis/autoscaling.x-k8s.io/v1beta1/namespaces/shop/capacitybuffers/pickers-ahead";
+const EVENTS: &str = "/apis/events.k8s.io/v1/namespaces/shop/events";
+
+/// Objects by path, and every write.
+#[derive(Clone, Default)]
+struct ApiServer {
+    objects: Arc<Mutex<HashMap<String, Value>>>,
+    writes: Arc<Mutex<Vec<(Method, String, Value)>>>,
+    is_down: Arc<AtomicBool>,
+}
+
+impl ApiServer {
+    async fn start(&self) -> Client {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let uri = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
+        let router = Router::new().fallback(answer).with_state(self.clone());
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let mut config = kube::Config::new(uri);
+        config.default_retry = false;
+        Client::try_from(config).unwrap()
+    }
+
+    fn put(&self, path: &str, object: Value) {
+        self.objects.lock().unwrap().insert(path.to_owned(), object);
+    }
+
+    fn get(&self, path: &str) -> Value {
+        self.objects.lock().unwrap().get(path).cloned().unwrap_or(Value::Null)
+    }
+
+    fn buffer_writes(&self) -> Vec<u64> {
+        let writes = self.writes.lock().unwrap();
+        let of_buffer = writes.iter().filter(|(_, path, _)| path == BUFFER);
+        of_buffer.filter_map(|(_, _, body)| body["spec"]["replicas"].as_u64()).collect()
+    }
+}
+
+async fn answer(State(server): State<ApiServer>, method: Method, uri: Uri, body: Bytes) -> Response {
+    let failure = |code: StatusCode, reason: &str| {
+        let status = json!({
+            "kind": "Status", "apiVersion": "v1", "status": "Failure", "code": code.as_u16(),
+            "reason": reason, "message": reason, "metadata": {},
+        });
+        (code, axum::Json(status)).into_response()
+    };
+    if server.is_down.load(Ordering::SeqCst) {
+        return failure(StatusCode::SERVICE_UNAVAILABLE, "Unavailable");
+    }
+    let path = uri.path().to_owned();
+    let body: Value = serde_json::from_slice(&body).unwrap_or(Value::Null);
+    if method != Method::GET {
+        server.writes.lock().unwrap().push((method.clone(), path.clone(), body.clone()));
+    }
+    if method == Method::POST {
+        return (StatusCode::CREATED, axum::Json(body)).into_response();
+    }
+    let mut objects = server.objects.lock().unwrap();
+    let Some(object) = objects.get_mut(&path) else { return failure(StatusCode::NOT_FOUND, "NotFound") };
+    if method == Method::PATCH {
+        let seen = &body["metadata"]["resourceVersion"];
+        if !seen.is_null() && *seen != object["metadata"]["resourceVersion"] {
+            return failure(StatusCode::CONFLICT, "Conflict");
+        }
+        merge(object, &body);
+        let version =
+            object["metadata"]["resourceVersion"].as_str().and_then(|text| text.parse::<u64>().ok());
+        object["metadata"]["resourceVersion"] = json!((version.unwrap_or(0) + 1).to_string());
+    }
+    axum::Json(object.clone()).into_response()
+}
+
+fn merge(object: &mut Value, patch: &Value) {
+    match (object, patch) {
+        (Value::Object(object), Value::Object(patch)) => {
+            for (key, value) in patch {
+                if value.is_null() {
+                    object.remove(key);
+                } else {
+                    merge(object.entry(key.clone()).or_insert(Value::Null), value);
+                }
+            }
+        }
+        (object, patch) => *object = patch.clone(),
+    }
+}
+
+/// What the centre looks like to the engine.
+#[derive(Clone, Copy)]
+struct Centre {
+    backlog: f64,
+    pods: u32,
+    has_workload: bool,
+}
+
+/// A cluster with one workload and its buffer, a centre, and an engine over both.
+struct Scene {
+    server: ApiServer,
+    centre: Arc<Mutex<Centre>>,
+    engine: Engine,
+    client: Client,
+}
+
+impl Scene {
+    async fn start() -> Self {
+        let server = ApiServer::default();
+        server.put(
+            LEASE,
+            json!({
+                "apiVersion": "coordination.k8s.io/v1", "kind": "Lease",
+                "metadata": {"name": "peakscaler", "namespace": "peakscaler", "resourceVersion": "1"},
+            }),
+        );
+        server.put(
+            BUFFER,
+            json!({
+                "apiVersion": "autoscaling.x-k8s.io/v1beta1", "kind": "CapacityBuffer",
+                "metadata": {"name": "pickers-ahead", "namespace": "shop", "resourceVersion": "1"},
+                "spec": {"replicas": 0, "scalableRef": {"kind": "Deployment", "name": "pickers"}},
+            }),
+        );
+        let centre = Arc::new(Mutex::new(Centre { backlog: 6000.0, pods: 4, has_workload: true }));
+        let seen = (server.clone(), centre.clone());
+        let sources =
+            SimulatedSources::generated(move |_, now| observed(&seen.0, *seen.1.lock().unwrap(), now));
+        let options = EngineOptions { tick: Duration::from_millis(100), ..EngineOptions::default() };
+        let engine = Engine::start(options, Arc::new(sources), Clock::real(), None);
+        let client = server.start().await;
+        let scene = Self { server, centre, engine, client };
+        scene.ask();
+        scene
+    }
+
+    /// As KEDA asks.
+    fn ask(&self) -> Arc<Entry> {
+        let metadata = [
+            ("queueURL", "https://sqs.eu-central-1.amazonaws.com/123456789012/orders"),
+            ("targetWait", "5m"),
+            ("serviceRate", "60"),
+            ("nodePool", "pickers"),
+            ("capacityBuffer", "pickers-ahead"),
+        ];
+        let metadata = metadata.map(|(key, value)| (key.to_owned(), value.to_owned()));
+        self.engine.entry("shop", "pickers", &metadata.into()).unwrap()
+    }
+
+    fn coordinate(&self, identity: &str) -> (Coordination, Coordinator) {
+        let coordination = Coordination::default();
+        let options = CoordinationOptions {
+            lease_name: "peakscaler".to_owned(),
+            lease_namespace: "peakscaler".to_owned(),
+            identity: identity.to_owned(),
+        };
+        let coordinator =
+            Coordinator::start(&coordination, self.engine.clone(), self.client.clone(), options);
+        (coordination, coordinator)
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Centre)) {
+        change(&mut self.centre.lock().unwrap());
+    }
+
+    fn held(&self) -> u64 {
+        self.server.get(BUFFER)["spec"]["replicas"].as_u64().unwrap()
+    }
+
+    async fn until(&self, what: &str, holds: impl Fn(&Self) -> bool) {
+        for _ in 0..600 {
+            if holds(self) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        panic!("{what} does not come: {:?}", self.server.writes.lock().unwrap());
+    }
+}
+
+fn observed(server: &ApiServer, centre: Centre, now: Timestamp) -> Observed {
+    let buffer = server.get(BUFFER);
+    let mut found = holder(HolderKind::CapacityBuffer);
+    found.replicas = buffer["spec"]["replicas"].as_u64().unwrap().try_into().unwrap();
+    found.resource_version = buffer["metadata"]["resourceVersion"].as_str().map(str::to_owned);
+    found.expires =
+        buffer["metadata"]["annotations"]["peakscaler/expires"].as_str().map(|at| at.parse().unwrap());
+    let mut facts = CapacityFacts { at: Some(now), holder: Named::Found(found), ..facts() };
+    facts.leads.node_seconds = Some(60.0);
+    if !centre.has_workload {
+        facts.scaled_object = Named::Missing;
+    }
+    Observed {
+        observation: Observation {
+            at: now,
+            queue: Some(QueueReading {
+                visible: centre.backlog,
+                in_flight: 0.0,
+                delayed: 0.0,
+                age_seconds: 0.0,
+            }),
+            arrivals: Vec::new(),
+            completions: Vec::new(),
+            replicas: Some(Replicas {
+                ready: centre.pods,
+                starting: Vec::new(),
+                pending: 0,
+                wanted: Some(centre.pods),
+            }),
+            nodes: None,
+            lead_times: None,
+            bounds: None,
+        },
+        sources: Vec::new(),
+        capacity: Some(Arc::new(facts)),
+    }
+}
+
+fn ahead(scene: &Scene) -> u64 {
+    let snapshot = scene.ask().snapshot();
+    snapshot.and_then(|snapshot| Some(u64::from(snapshot.record.as_ref()?.ahead))).unwrap_or(0)
+}
+
+#[tokio::test]
+async fn room_is_held_lowered_as_pods_move_in_and_given_back() {
+    let scene = Scene::start().await;
+    let (coordination, coordinator) = scene.coordinate("one");
+    scene.until("room", |scene| scene.held() > 0).await;
+    assert!(coordination.is_leader());
+    assert_eq!(scene.held(), ahead(&scene) - 4);
+    let buffer = scene.server.get(BUFFER);
+    assert_eq!(buffer["metadata"]["annotations"]["peakscaler/workload"], "shop/pickers");
+    let listed =
+        |scene: &Scene| scene.server.get(LEASE)["metadata"]["annotations"]["peakscaler/holds"].to_string();
+    assert!(listed(&scene).contains("pickers-ahead"), "a successor knows of it");
+
+    // Written once: what stands there is not written again.
+    let writes = scene.server.buffer_writes().len();
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert_eq!(scene.server.buffer_writes().len(), writes, "{:?}", scene.server.buffer_writes());
+
+    let wanted = ahead(&scene);
+    scene.change(|centre| centre.pods = u32::try_from(wanted).unwrap() - 2);
+    scene.until("less room", |scene| scene.held() <= 2).await;
+
+    scene.change(|centre| centre.pods = 4);
+    scene.until("room again", |scene| scene.held() > 2).await;
+    scene.change(|centre| centre.has_workload = false);
+    scene.until("none for a workload that is gone", |scene| scene.held() == 0).await;
+    scene.until("an empty list", |scene| !listed(scene).contains("pickers-ahead")).await;
+    coordinator.stop().await;
+    assert!(scene.server.get(LEASE)["spec"]["holderIdentity"].is_null(), "the Lease is given back");
+}
+
+#[tokio::test]
+async fn what_nobody_wishes_for_is_given_back_when_its_time_is_over() {
+    let scene = Scene::start().await;
+    let other = "/apis/autoscaling.x-k8s.io/v1beta1/namespaces/shop/capacitybuffers/left-behind";
+    scene.server.put(other, json!({"metadata": {"name": "left-behind"}, "spec": {"replicas": 7}}));
+    let mut lease = scene.server.get(LEASE);
+    lease["metadata"]["annotations"]["peakscaler/holds"] = json!(
+        json!([{"kind": "CapacityBuffer", "namespace": "shop", "name": "left-behind", "until": "2026-01-01T00:00:00Z"}])
+            .to_string()
+    );
+    scene.server.put(LEASE, lease);
+    let (_, coordinator) = scene.coordinate("two");
+    scene.until("the predecessor's buffer", |scene| scene.server.get(other)["spec"]["replicas"] == 0).await;
+    coordinator.stop().await;
+}
+
+#[tokio::test]
+async fn an_outage_lowers_nothing_and_writes_nothing_twice() {
+    let scene = Scene::start().await;
+    let (_, coordinator) = scene.coordinate("three");
+    scene.until("room", |scene| scene.held() > 0).await;
+    let held = scene.held();
+    scene.server.is_down.store(true, Ordering::SeqCst);
+    scene.change(|centre| centre.backlog = 12_000.0);
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let before = scene.server.buffer_writes().len();
+    scene.server.is_down.store(false, Ordering::SeqCst);
+    scene.until("more room", |scene| scene.held() > held).await;
+    let wanted = scene.held();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let writes = scene.server.buffer_writes()[before..].to_vec();
+    assert_eq!(writes.iter().filter(|replicas| **replicas == wanted).count(), 1, "{writes:?}");
+    assert!(writes.iter().all(|replicas| *replicas >= held), "{writes:?}");
+    coordinator.stop().await;
+}
+
+#[tokio::test]
+async fn findings_are_told_on_the_scaled_object() {
+    let scene = Scene::start().await;
+    let (_, coordinator) = scene.coordinate("four");
+    let told = |scene: &Scene| {
+        let writes = scene.server.writes.lock().unwrap();
+        let event = writes.iter().find(|(method, path, _)| *method == Method::POST && path == EVENTS);
+        event.map(|(_, _, body)| body.clone())
+    };
+    // The plan wants more than the pool of 60 cores takes.
+    scene.change(|centre| centre.backlog = 60_000.0);
+    scene.until("an event", |scene| told(scene).is_some()).await;
+    let event = told(&scene).unwrap();
+    assert_eq!(
+        (&event["regarding"]["kind"], &event["regarding"]["name"]),
+        (&"ScaledObject".into(), &"pickers".into())
+    );
+    assert_eq!(event["reason"], "PoolLimitBelowPlan", "{event}");
+    assert_eq!(event["type"], "Warning");
+    coordinator.stop().await;
+}
