@@ -220,6 +220,7 @@ fn facts_make_findings() {
             with(&|facts| {
                 facts.scaled_object = Named::Found(ScaledObjectFacts {
                     metric_names: Some(vec!["s1-aws-sqs-orders".to_owned()]),
+                    bounds: ReplicaBounds { min: None, max: Some(40) },
                     ..ScaledObjectFacts::default()
                 });
             }),
@@ -291,7 +292,7 @@ fn a_pool_too_small_is_told_before_the_peak_with_limit_need_and_shortfall() {
     assert_eq!(limit.severity, Severity::Critical);
     assert_eq!(
         limit.text,
-        "NodePool pickers is too small for the 30 workers planned at 2026-11-27 08:47 UTC: cpu limit 20, 12 in use, \
+        "NodePool pickers is too small for the 30 workers planned at 2026-11-27 08:46 UTC: cpu limit 20, 12 in use, \
          20 more needed: 12 short, 11 pods without a node; raise its limits"
     );
 }
