@@ -247,7 +247,9 @@ impl TriggerExplanation {
             row("ready", ready.to_string(), "replicas");
         }
         row("wanted ahead", decision.ahead.to_string(), "replicas, one node lead time from now");
-        row("buffer", decision.buffer.to_string(), "replicas of room");
+        if self.room.is_none() {
+            row("buffer", decision.buffer.to_string(), "replicas of room");
+        }
         if let Some(forecast) = &decision.forecast {
             let unit = format!(
                 "orders (+- {:.0}) in {:.0} s, {}",

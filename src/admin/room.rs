@@ -76,6 +76,8 @@ impl RoomExplanation {
             let unit = format!("pods, {} on nodes that are coming", self.coming_slots.unwrap_or(0));
             row("free room", self.free_slots.map(|slots| slots.to_string()), &unit);
         }
+        let wished = self.hold.as_ref().and_then(|hold| hold.wished);
+        row("wished room", wished.map(|room| room.to_string()), "pods, to be held ahead");
         if let Some(holder) = &self.holder {
             let who = if self.is_leader { "written by this replica" } else { "as it stands there" };
             row("held room", self.held.map(|held| held.to_string()), &format!("pods by {holder}, {who}"));

@@ -86,13 +86,16 @@ pub fn existing(record: &DecisionRecord) -> Option<u32> {
 
 fn on_watching(scene: &Scene<'_>, found: &mut Vec<Finding>) {
     let facts = scene.facts;
-    let Some(since) = facts.broken_since else { return };
-    let trouble = facts.troubles.join("; ");
-    let is_known = facts.scaled_object.found().is_some();
+    let Some(since) = facts.broken_since.or(facts.troubled_since) else { return };
+    // They mostly break together, and for one reason.
+    let first = facts.troubles.first().map_or("", String::as_str);
+    let others = facts.troubles.len().saturating_sub(1);
+    let trouble = if others > 0 { format!("{first} (and {others} more)") } else { first.to_owned() };
+    let was_known = facts.scaled_object.found().is_some();
     if seconds_between(since, scene.now) < UNSEEN_SECONDS {
         return;
     }
-    let (kind, text) = if is_known && facts.troubles.iter().any(|trouble| trouble.contains("pods cannot")) {
+    let (kind, text) = if was_known && facts.broken_since.is_some() {
         let text = format!(
             "the cluster is unseen since {}: the last known stands, and nothing is scaled down; {trouble}",
             clock_time(since)

@@ -131,9 +131,9 @@ pub const KEYS: &[KeyDefinition] = &[
         "Time zone of the times in `cutOffs`"),
 
     key(Workers, "minReplicas", Kind::Whole { least: 0, most: 100_000 }, Value("0"), "2",
-        "Least workers; write `minReplicaCount` of the ScaledObject alike"),
+        "Least workers; left out, `minReplicaCount` of the ScaledObject holds wherever the cluster can be seen"),
     key(Workers, "maxReplicas", Kind::Whole { least: 1, most: 100_000 }, Value("100"), "200",
-        "Most workers; not above `maxReplicaCount` of the ScaledObject"),
+        "Most workers; left out, `maxReplicaCount` of the ScaledObject holds wherever the cluster can be seen"),
     key(Workers, "serviceRate", Kind::ServiceRate, Value("learned"), "12.5",
         "Orders a minute that one ready replica completes, or `learned` from completions and messages in flight"),
     key(Workers, "podLeadTime", seconds(0.0, 2.0 * HOUR), Value("30s"), "45s",

@@ -255,7 +255,7 @@ fn facts_make_findings() {
         (
             "not allowed",
             with(&|facts| {
-                facts.broken_since = Some("2026-11-27T08:09:00Z".parse().unwrap());
+                facts.troubled_since = Some("2026-11-27T08:09:00Z".parse().unwrap());
                 facts.troubles = vec!["nodes cannot be watched: forbidden".to_owned()];
             }),
             Some(Kind::NotWatched),

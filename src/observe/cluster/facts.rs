@@ -22,8 +22,10 @@ pub const EXPIRES_ANNOTATION: &str = "peakscaler/expires";
 pub struct CapacityFacts {
     /// When this was put together.
     pub at: Option<Timestamp>,
-    /// Since when watches are broken, while they are: what follows is as of then.
+    /// Since when the workload, its pods or what holds room cannot be seen, while so: they are as of then.
     pub broken_since: Option<Timestamp>,
+    /// Since when anything cannot be watched, while so.
+    pub troubled_since: Option<Timestamp>,
     /// What cannot be watched, and why.
     pub troubles: Vec<String>,
     /// The ScaledObject.

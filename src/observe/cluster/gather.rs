@@ -33,7 +33,7 @@ pub(super) fn facts(
     now: Timestamp,
 ) -> CapacityFacts {
     let mut facts = CapacityFacts { at: Some(now), pool: Named::NotNamed, ..CapacityFacts::default() };
-    let mut seen = standings.to_vec();
+    let mut seen = Vec::new();
     let namespace = view.namespace.clone();
     let autoscalers = note(&namespace.autoscalers, &mut seen);
     if autoscalers.is_listed {
@@ -43,14 +43,17 @@ pub(super) fn facts(
         facts.autoscaler = found.map(|found| AutoscalerFacts::of_json(&name, &found.data));
     }
     facts.scaled_object = scaled_object;
+    let mut essential = standings.to_vec();
     let request = |target: &Target| {
         target.facts.request.clone().or_else(|| pods.first().map(|pod| keep::request_of(pod)))
     };
     facts.target = target.map(|target| TargetFacts { request: request(target), ..target.facts.clone() });
     facts.holder = match view.interest.holder.clone() {
         None => Named::NotNamed,
-        Some((HolderKind::CapacityBuffer, name)) => buffer(&namespace, &name, &mut seen),
-        Some((HolderKind::Placeholder, name)) => placeholder(&namespace, &name, target.found(), &mut seen),
+        Some((HolderKind::CapacityBuffer, name)) => buffer(&namespace, &name, &mut essential),
+        Some((HolderKind::Placeholder, name)) => {
+            placeholder(&namespace, &name, target.found(), &mut essential)
+        }
     };
     if let (Some(karpenter), Some(pool)) = (view.karpenter.clone(), view.interest.node_pool.clone()) {
         of_pool(&mut facts, &karpenter, &pool, &mut seen);
@@ -59,8 +62,13 @@ pub(super) fn facts(
         facts.refusals = refusals(&namespace, &karpenter, &pool, pods);
     }
     measure(&mut facts, view, pods, now);
-    facts.broken_since = seen.iter().filter_map(|standing| Some(standing.broken.as_ref()?.0)).min();
-    facts.troubles = seen.into_iter().filter_map(|standing| Some(standing.broken?.1)).collect();
+    let since = |standings: &[Standing]| {
+        standings.iter().filter_map(|standing| Some(standing.broken.as_ref()?.0)).min()
+    };
+    facts.broken_since = since(&essential);
+    facts.troubled_since = facts.broken_since.into_iter().chain(since(&seen)).min();
+    let all = essential.into_iter().chain(seen);
+    facts.troubles = all.filter_map(|standing| Some(standing.broken?.1)).collect();
     facts.troubles.dedup();
     facts
 }

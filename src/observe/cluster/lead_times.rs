@@ -91,21 +91,22 @@ pub struct LeadTimes {
 impl LeadTimes {
     /// Takes in the pods that exist.
     pub fn see_pods<'a>(&mut self, pods: impl Iterator<Item = (&'a str, PodLife)>) {
-        for (uid, life) in pods {
-            self.pods.see(uid, life.seconds());
-            self.waits.see(uid, life.wait_seconds());
-        }
+        let pods: Vec<_> = pods.collect();
+        self.pods.see(pods.iter().map(|(uid, life)| (*uid, life.seconds())));
+        self.waits.see(pods.iter().map(|(uid, life)| (*uid, life.wait_seconds())));
     }
 
     /// Takes in the NodeClaims that exist.
     pub fn see_claims<'a>(&mut self, claims: impl Iterator<Item = (&'a str, ClaimLife)>) {
-        for (uid, life) in claims {
-            let until =
-                |moment: Option<Timestamp>| moment.map(|moment| seconds_between(life.created, moment));
-            self.nodes.see(uid, until(life.initialized));
-            self.launched.see(uid, until(life.launched));
-            self.registered.see(uid, until(life.registered));
-        }
+        let claims: Vec<_> = claims.collect();
+        let until = |moment: fn(&ClaimLife) -> Option<Timestamp>| {
+            claims.iter().map(move |(uid, life)| {
+                (*uid, moment(life).map(|moment| seconds_between(life.created, moment)))
+            })
+        };
+        self.nodes.see(until(|life| life.initialized));
+        self.launched.see(until(|life| life.launched));
+        self.registered.see(until(|life| life.registered));
     }
 
     /// What is measured; the priors are in seconds. A node that has been on its way for longer than that is
@@ -127,38 +128,40 @@ impl LeadTimes {
     }
 }
 
-/// The last samples of one kind, each object once.
+/// The last samples of one kind, each object's once.
 #[derive(Debug, Default)]
 struct Samples {
-    values: VecDeque<(String, f64)>,
+    values: VecDeque<f64>,
+    /// Objects that exist and were counted; what is gone does not come back.
     seen: BTreeSet<String>,
 }
 
 impl Samples {
-    fn see(&mut self, uid: &str, seconds: Option<f64>) {
-        let Some(seconds) = seconds.filter(|seconds| (0.0..=LONGEST_SECONDS).contains(seconds)) else {
-            return;
-        };
-        // Only the first time counts: a pod that was not ready for a while has not started again.
-        if self.seen.contains(uid) {
-            return;
+    /// Takes in all objects that exist, with what is known of each.
+    fn see<'a>(&mut self, objects: impl Iterator<Item = (&'a str, Option<f64>)>) {
+        let mut seen = BTreeSet::new();
+        for (uid, seconds) in objects {
+            // Only the first time counts: a pod that was not ready for a while has not started again.
+            let is_known = self.seen.contains(uid);
+            let sample = seconds.filter(|seconds| !is_known && (0.0..=LONGEST_SECONDS).contains(seconds));
+            if let Some(seconds) = sample {
+                self.values.push_back(seconds);
+                if self.values.len() > KEPT {
+                    self.values.pop_front();
+                }
+            }
+            if is_known || seconds.is_some() {
+                seen.insert(uid.to_owned());
+            }
         }
-        self.seen.insert(uid.to_owned());
-        self.values.push_back((uid.to_owned(), seconds));
-        if self.values.len() > KEPT {
-            self.values.pop_front();
-        }
-        // The oldest may still exist: it must not come back as a new one. Bounded all the same.
-        if self.seen.len() > KEPT * 500 {
-            self.seen = self.values.iter().map(|(uid, _)| uid.clone()).collect();
-        }
+        self.seen = seen;
     }
 
     fn quantile(&self, prior: f64) -> Option<f64> {
         if self.values.is_empty() {
             return None;
         }
-        let mut sorted: Vec<f64> = self.values.iter().map(|(_, seconds)| *seconds).collect();
+        let mut sorted: Vec<f64> = self.values.iter().copied().collect();
         sorted.extend((sorted.len()..ENOUGH).map(|_| prior));
         sorted.sort_by(f64::total_cmp);
         #[expect(
@@ -240,7 +243,8 @@ mod tests {
         assert_eq!((measured.pod_seconds, measured.pod_samples), (Some(22.0), 5));
         assert_eq!(measured.pod_wait_seconds, Some(100.0));
         // Not ready for a while, an hour later: no second start.
-        leads.see_pods([("a", life(1, 3600))].into_iter());
+        leads.see_pods([("a", PodLife { ready: None, ..life(1, 21) })].into_iter());
+        leads.see_pods([("a", life(1, 1600))].into_iter());
         assert_eq!(leads.measured(30.0, 90.0, &[]).pod_samples, 5);
     }
 }

@@ -186,12 +186,13 @@ where
     }
 
     fn broke(&self, error: &watcher::Error) {
-        let message = format!(
-            "{} cannot be watched: {error}: the service account needs get, list and watch on them",
-            self.resource
-        );
+        let code = status_code(error);
+        let advice =
+            if code == Some(403) { ": the service account needs get, list and watch on them" } else { "" };
+        let message = format!("{} cannot be watched: {error}{advice}", self.resource);
         let mut standing = lock(&self.standing);
-        let is_absent = is_absent(error);
+        // The API server knows no such path: the kind is not installed.
+        let is_absent = code == Some(404);
         match (&standing.broken, is_absent) {
             (None, false) => tracing::warn!(error = %message, "a watch ended"),
             _ => tracing::debug!(error = %message, "a watch ended"),
@@ -203,17 +204,16 @@ where
     }
 }
 
-/// The API server knows no such path: the kind is not installed.
-fn is_absent(error: &watcher::Error) -> bool {
-    let code = |error: &kube::Error| match error {
-        kube::Error::Api(status) => Some(status.code),
-        _ => None,
-    };
+/// The HTTP status with which the API server refused.
+fn status_code(error: &watcher::Error) -> Option<u16> {
     match error {
         watcher::Error::InitialListFailed(error)
         | watcher::Error::WatchStartFailed(error)
-        | watcher::Error::WatchFailed(error) => code(error) == Some(404),
-        watcher::Error::WatchError(status) => status.code == 404,
-        watcher::Error::NoResourceVersion => false,
+        | watcher::Error::WatchFailed(error) => match error {
+            kube::Error::Api(status) => Some(status.code),
+            _ => None,
+        },
+        watcher::Error::WatchError(status) => Some(status.code),
+        watcher::Error::NoResourceVersion => None,
     }
 }

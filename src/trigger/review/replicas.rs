@@ -39,25 +39,21 @@ fn review_most(ours: &Ours<'_>, subject: &Subject<'_>, most: i64, findings: &mut
         Some(count) => format!("spec.maxReplicaCount {count}"),
         None => format!("{KEDA_MOST}, which KEDA takes without spec.maxReplicaCount"),
     };
-    let place = place_of_key(ours.metadata, "maxReplicas");
-    if wanted <= most {
+    // Left out, the ScaledObject's own bound is taken.
+    if wanted <= most || ours.metadata.get("maxReplicas").is_none() {
         return;
     }
-    if ours.metadata.get("maxReplicas").is_some() {
-        let message = format!(
-            "maxReplicas: {wanted} is above {limit}: the HPA stops there while the plan counts on more; write the same number in both"
-        );
-        findings.error(place, message);
-    } else {
-        let message = format!(
-            "maxReplicas: is not set, so {wanted}, above {limit}; write \"{most}\", or the plan counts on workers that never come"
-        );
-        findings.warning(place, message);
-    }
+    let message = format!(
+        "maxReplicas: {wanted} is above {limit}: the HPA stops there while the plan counts on more; write the same number in both"
+    );
+    findings.error(place_of_key(ours.metadata, "maxReplicas"), message);
 }
 
 fn review_least(ours: &Ours<'_>, subject: &Subject<'_>, least: i64, findings: &mut Findings) {
     let Some(wanted) = ours.parsed.min_replicas.map(i64::from) else { return };
+    if ours.metadata.get("minReplicas").is_none() {
+        return;
+    }
     if wanted < least {
         let message = format!(
             "minReplicas: is {wanted}, but spec.minReplicaCount keeps {least}; write \"{least}\", so that plan and explanation reckon with them"

@@ -3,6 +3,8 @@
 //! Scenarios of one stage run side by side, each in a namespace of its own with servers of its own; stages follow one
 //! another.
 
+mod ahead;
+mod buffers;
 mod comparison;
 mod conformance;
 mod degraded;
@@ -10,6 +12,8 @@ mod drain;
 mod edited;
 mod exactness;
 mod killed;
+mod leader;
+mod limit;
 mod outage;
 mod restart;
 mod stale;
@@ -84,6 +88,30 @@ pub(crate) const ALL: &[Scenario] = &[
         proves: "A ScaledObject that names an endpoint or a role that its namespace was not granted is refused with the reason, and no connection is made",
         stage: 1,
         run: |scene| tenants::run(scene).boxed_local(),
+    },
+    Scenario {
+        name: "leader",
+        proves: "When the replica that writes buffers is killed the other goes on within 30 s, and room is given back when its workload is deleted",
+        stage: 1,
+        run: |scene| leader::run(scene).boxed_local(),
+    },
+    Scenario {
+        name: "buffers",
+        proves: "A buffer that is missing, somebody else's or for other pods, and a NodePool that does not exist, are found and told, and nothing is written",
+        stage: 1,
+        run: |scene| buffers::run(scene).boxed_local(),
+    },
+    Scenario {
+        name: "limit",
+        proves: "A NodePool whose limit is below a known peak is found and told before it, with limit, need and shortfall",
+        stage: 1,
+        run: |scene| limit::run(scene).boxed_local(),
+    },
+    Scenario {
+        name: "ahead",
+        proves: "With a buffer the pods of a peak that needs three times the nodes find them there, and no more are bought than it needs but one",
+        stage: 2,
+        run: |scene| ahead::run(scene).boxed_local(),
     },
     Scenario {
         name: "comparison",

@@ -12,6 +12,7 @@ pub(crate) mod parts;
 pub(crate) mod process;
 pub(crate) mod queue;
 pub(crate) mod report;
+pub(crate) mod room;
 pub(crate) mod scaler;
 pub(crate) mod scene;
 pub(crate) mod track;
