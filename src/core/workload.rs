@@ -147,6 +147,12 @@ impl Workload {
         if let Some(replicas) = &observation.replicas {
             self.pending_since = (replicas.pending > 0).then(|| self.pending_since.unwrap_or(now));
             self.replicas = Some((now, replicas.clone()));
+            if self.decided.is_empty() {
+                // Whoever wanted the pods that are there at the start had a reason: they are held as
+                // long as anything that was wanted a moment ago.
+                let there = replicas.wanted.unwrap_or(0).max(replicas.existing());
+                self.decided.push_back(Decided { at: now, planned: there, desired: there });
+            }
         }
         self.nodes = observation.nodes.or(self.nodes);
         if let Some(lead_times) = observation.lead_times {
@@ -189,6 +195,7 @@ impl Workload {
             let recent = self.decided.iter().rev().take_while(|decided| now - decided.at <= window);
             recent.map(|decided| decided.planned).max().unwrap_or(0)
         };
+        let service = self.ledger.service(&self.policy);
         Situation {
             at,
             queue_age_seconds: self.ledger.read_at().map(|read_at| (now - read_at).max(0.0)),
@@ -207,7 +214,7 @@ impl Workload {
             arrival_rate: present.rate(),
             outlook,
             forecast_distrust,
-            service: self.ledger.service(&self.policy),
+            service,
             fleet: self.fleet(now, pod_lead_seconds, node_lead_seconds),
             nodes: self.nodes,
             pod_lead_seconds,
@@ -223,6 +230,7 @@ impl Workload {
                 .find(|decided| now - decided.at >= 60.0)
                 .or(self.decided.front())
                 .map(|decided| decided.desired),
+            busy_at_start: self.ledger.busy_at_start(now, &service),
             contention_replicas: self.ledger.contention(now),
         }
     }

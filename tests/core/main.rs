@@ -5,4 +5,7 @@
 
 mod centre;
 mod closed_loop;
+mod draw;
 mod properties;
+mod world;
+mod worlds;

@@ -113,6 +113,7 @@ prop_compose! {
             hold_replicas: memory.1,
             settled_replicas: memory.1.max(memory.2),
             minute_ago_replicas: memory.3,
+            busy_at_start: memory.3.filter(|busy| busy % 2 == 0),
             contention_replicas: None,
         }
     }
@@ -216,6 +217,7 @@ fn the_due_curve_names_what_binds() {
         hold_replicas: 10,
         settled_replicas: 10,
         minute_ago_replicas: Some(10),
+        busy_at_start: None,
         contention_replicas: None,
     };
     let record = decide(&situation, &policy);

@@ -3,17 +3,30 @@
 //! Known counts come late; the queue's counters come at once but lie. What the counters say beyond
 //! the expected flows is logged as implied arrivals until the known counts are there.
 
+use std::collections::VecDeque;
+
 use super::arrivals::{ArrivalLog, Belief};
 use super::counters::CounterFilter;
 use super::present::{Dispersion, Present};
 use super::service::ServiceLearner;
 use super::witness::CounterWitness;
 use crate::core::observation::QueueReading;
+use crate::core::plan::situation::ServiceSource;
 use crate::core::plan::{Cohort, Service};
 use crate::core::policy::{Policy, ServiceRate};
 
 /// Without known completions for so long, the counters alone have to tell the service rate.
 const UNWITNESSED_SECONDS: f64 = 600.0;
+
+/// Spread of the service rate of which nothing is known, as a standard deviation of its logarithm.
+const PRIOR_SPREAD: f64 = 1.2;
+
+/// A reading of less than this share of what is expected is not asked who was at work.
+const BELIEVABLE_SHARE: f64 = 0.3;
+
+/// For so long after the first reading the arrivals are not known well enough to plan for fewer
+/// replicas than are at work.
+const START_SECONDS: f64 = 300.0;
 
 /// A backlog known to within so many messages, one standard deviation, gets no safety margin.
 const SURE_MESSAGES: f64 = 3.0;
@@ -27,11 +40,17 @@ pub struct Ledger {
     dispersion: Dispersion,
     /// Moment that the filter's estimate holds for.
     filtered_at: Option<f64>,
-    /// Moment of the last good reading.
+    /// Moment of the last good reading, and of the first.
     read_at: Option<f64>,
+    first_read_at: Option<f64>,
     completions_known_until: Option<f64>,
+    /// Known arrivals from which completions are still to be told: start, end, orders.
+    untold: Option<(f64, f64, f64)>,
     witness: Option<CounterWitness>,
-    last_total: Option<f64>,
+    /// Messages of the last three readings, newest first.
+    totals: VecDeque<f64>,
+    /// What most of the three readings before the newest showed.
+    last_steady: Option<f64>,
     empty_since: Option<f64>,
     /// Whether each of the last three readings was above the activation length, newest first.
     above: [bool; 3],
@@ -60,6 +79,30 @@ impl Ledger {
             }
         }
         self.log.add_known(from, to, count);
+        if self.completions_known(to) || self.log.known_until().is_some_and(|until| to < until) {
+            return;
+        }
+        self.untold = match self.untold {
+            Some((start, end, orders)) if (from - end).abs() < 0.5 => Some((start, to, orders + count)),
+            _ => Some((from, to, count)),
+        };
+    }
+
+    fn completions_known(&self, at: f64) -> bool {
+        self.completions_known_until.is_some_and(|until| at - until < UNWITNESSED_SECONDS)
+    }
+
+    /// Where completions are not counted, known arrivals and the queue tell them.
+    fn tell_completions(&mut self, read_at: f64) {
+        let Some((from, to, orders)) = self.untold else { return };
+        if self.completions_known(to) {
+            self.untold = None;
+        } else if to <= read_at {
+            let noise = self.filter.noise_at(self.filter.messages());
+            if self.service.learn_from_arrivals(from, to, orders, noise) {
+                self.untold = None;
+            }
+        }
     }
 
     /// Learns from orders completed in `[from, to)`; what was told before is not told again.
@@ -78,20 +121,21 @@ impl Ledger {
         }
         let delayed = if policy.scale_on_delayed { reading.delayed } else { 0.0 };
         let total = reading.visible + reading.in_flight + delayed;
-        self.service.sample(at, reading.visible, reading.in_flight, ready);
         self.notice_activity(at, reading.visible + delayed, total, policy);
         self.last_visible = reading.visible + delayed;
         self.last_in_flight = reading.in_flight;
         let Some(before) = self.filtered_at else {
             self.filter.correct(at, total);
+            self.service.sample(at, reading, ready);
             (self.filtered_at, self.read_at) = (Some(at), Some(at));
+            self.first_read_at = Some(at);
             return;
         };
         let seconds = (at - before).max(0.1);
         let present = self.present(before);
         let service = self.service(policy);
         let inflow = present.rate() * seconds;
-        let outflow = self.outflow(seconds, inflow, ready, &service);
+        let outflow = self.seen_outflow(seconds, inflow, reading, ready, &service);
         let uncertain_rate = 1.0 - service.lower_per_second / service.per_second;
         let rate_variance = present.deviation.powi(2) + present.surge.powi(2);
         let inflow_variance = present.dispersion * inflow + rate_variance * seconds * seconds + 0.05;
@@ -102,23 +146,40 @@ impl Ledger {
         // More than chance moved the counter: what else than orders could it be.
         let share = if moved > 3.0 * (inflow_variance + outflow_variance).sqrt() { 1.0 } else { share };
         self.log.add_implied(before, at, inflow + share * moved);
-        self.witness(at, seconds, total, ready, &service);
+        if !self.filter.doubtful() {
+            self.service.sample(at, reading, ready);
+            self.tell_completions(at);
+            self.witness(at, seconds, total, &service);
+        }
         (self.filtered_at, self.read_at) = (Some(at), Some(at));
     }
 
-    /// Without known completions the counters alone have to tell the service rate.
-    fn witness(&mut self, at: f64, seconds: f64, total: f64, ready: Option<u32>, service: &Service) {
-        let before = self.last_total.replace(total);
-        if self.completions_known_until.is_some_and(|until| at - until < UNWITNESSED_SECONDS) {
-            self.witness = None;
+    /// Without known arrivals or completions the counters alone have to tell the service rate.
+    fn witness(&mut self, at: f64, seconds: f64, total: f64, service: &Service) {
+        let before = self.totals.front().copied();
+        self.totals.push_front(total);
+        self.totals.truncate(3);
+        let steady = middle(&self.totals);
+        let last_steady = std::mem::replace(&mut self.last_steady, steady);
+        let arrivals_known = self.log.known_until().is_some_and(|until| at - until < UNWITNESSED_SECONDS);
+        if arrivals_known || self.completions_known(at) {
+            if let Some(witness) = self.witness.take() {
+                self.service.start_from(witness.service());
+            }
             return;
         }
         let known = 1.0 - service.lower_per_second / service.per_second;
-        let witness =
-            self.witness.get_or_insert_with(|| CounterWitness::new(service.per_second, known.max(0.05)));
-        let (Some(before), Some(ready), false) = (before, ready, self.filter.doubtful()) else { return };
-        let busy = f64::from(ready).min(0.5 * (before + total) / service.concurrency);
-        witness.learn(total - before, seconds, busy, 2.0 * self.filter.noise_at(total));
+        let spread = if service.source == ServiceSource::Prior { PRIOR_SPREAD } else { known };
+        let witness = self.witness.get_or_insert_with(|| CounterWitness::new(service.per_second, spread));
+        let (Some(before), Some((busy, deep)), false) =
+            (before, self.service.working_now(), self.filter.doubtful())
+        else {
+            return;
+        };
+        if let (Some(from), Some(to), false) = (last_steady, steady, deep) {
+            witness.count(busy.min(from).round(), to - from, seconds);
+        }
+        witness.learn(total - before, seconds, busy, deep, 2.0 * self.filter.noise_at(total));
     }
 
     fn notice_activity(&mut self, at: f64, waiting: f64, total: f64, policy: &Policy) {
@@ -137,6 +198,32 @@ impl Ledger {
         let most = ready.map_or(self.last_in_flight / service.concurrency, f64::from);
         let busy = in_work.min(most);
         (busy * service.per_second * seconds).min(self.filter.messages() + inflow)
+    }
+
+    /// Orders that were finished in the `seconds` until `reading`, by what was seen in work.
+    fn seen_outflow(
+        &self,
+        seconds: f64,
+        inflow: f64,
+        reading: &QueueReading,
+        ready: Option<u32>,
+        service: &Service,
+    ) -> f64 {
+        let believable = reading.visible + reading.in_flight >= BELIEVABLE_SHARE * self.filter.messages();
+        match self.service.working_until(reading, ready) {
+            Some(busy) if believable => {
+                (busy * service.per_second * seconds).min(self.filter.messages() + inflow)
+            }
+            _ => self.outflow(seconds, inflow, ready, service),
+        }
+    }
+
+    /// Replicas that are at work for all that is known, while too little was seen to plan for fewer.
+    pub fn busy_at_start(&self, now: f64, service: &Service) -> Option<u32> {
+        let young = self.first_read_at.is_none_or(|first| now - first < START_SECONDS);
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a number of pods")]
+        (young || service.source == ServiceSource::Prior)
+            .then(|| (self.service.busy_replicas() - 0.02).ceil().max(0.0) as u32)
     }
 
     /// The present rate as seen at `now`.
@@ -166,7 +253,9 @@ impl Ledger {
         let mut service = self.service.estimate(policy.service_rate);
         if let (Some(witness), ServiceRate::Learned) = (&self.witness, policy.service_rate) {
             service.per_second = witness.service();
-            service.lower_per_second = witness.service() * (1.0 - witness.relative_deviation()).max(0.2);
+            // Where nothing waits as many are needed as are busy, however fast they are.
+            let doubt = if self.service.is_deep() { witness.relative_deviation() } else { 0.0 };
+            service.lower_per_second = witness.service() * (-doubt).exp();
         }
         service
     }
@@ -206,4 +295,11 @@ impl Ledger {
             && self.log.recent(now, 60.0).0 >= 0.9;
         votes >= 2 || (self.above[0] && known)
     }
+}
+
+/// The middle one of three readings.
+fn middle(readings: &VecDeque<f64>) -> Option<f64> {
+    let mut sorted: Vec<f64> = readings.iter().copied().collect();
+    sorted.sort_by(f64::total_cmp);
+    (sorted.len() == 3).then(|| sorted[1])
 }

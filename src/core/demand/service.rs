@@ -9,6 +9,7 @@
 use std::collections::VecDeque;
 
 use super::contention::Contention;
+use crate::core::observation::QueueReading;
 use crate::core::plan::Service;
 use crate::core::plan::situation::ServiceSource;
 use crate::core::policy::ServiceRate;
@@ -31,6 +32,8 @@ const COMPLETION_DISPERSION: f64 = 0.6;
 const CHANGE_SLOWER: f64 = 3.2;
 /// See [`CHANGE_SLOWER`].
 const CHANGE_FASTER: f64 = 4.0;
+/// Completions that are told by the counters are summed over at most so long.
+const LONGEST_SECONDS: f64 = 300.0;
 /// Readings kept to integrate over.
 const SAMPLES: usize = 128;
 
@@ -40,7 +43,19 @@ struct Sample {
     at: f64,
     in_flight: f64,
     visible: f64,
+    delayed: f64,
     ready: Option<f64>,
+}
+
+impl Sample {
+    fn messages(&self) -> f64 {
+        self.visible + self.in_flight + self.delayed
+    }
+
+    /// Orders wait, more than passing through on their way to a worker.
+    fn is_deep(&self) -> bool {
+        self.visible > (0.5 * self.in_flight).max(3.0)
+    }
 }
 
 /// A gamma posterior over orders per busy replica-second.
@@ -104,7 +119,8 @@ impl Default for ServiceLearner {
 
 impl ServiceLearner {
     /// Notes a reading of the queue and the ready workers of that time.
-    pub fn sample(&mut self, at: f64, visible: f64, in_flight: f64, ready: Option<u32>) {
+    pub fn sample(&mut self, at: f64, reading: &QueueReading, ready: Option<u32>) {
+        let QueueReading { visible, in_flight, delayed, .. } = *reading;
         if self.samples.back().is_some_and(|last| at <= last.at) {
             return;
         }
@@ -120,18 +136,84 @@ impl ServiceLearner {
         if self.samples.len() >= SAMPLES {
             self.samples.pop_front();
         }
-        self.samples.push_back(Sample { at, in_flight, visible, ready });
+        self.samples.push_back(Sample { at, in_flight, visible, delayed, ready });
     }
 
     /// Learns from orders completed in `[from, to)`.
     pub fn learn(&mut self, from: f64, to: f64, orders: f64) {
+        self.learn_weighted(from, to, orders, 1.0);
+    }
+
+    /// Learns from orders that arrived in `[from, to)` where completions are not counted: what came
+    /// and is not in the queue was completed. `counter_variance`: of one reading of the queue.
+    ///
+    /// False when the counters are too noisy to tell yet and a longer interval would say more.
+    pub fn learn_from_arrivals(&mut self, from: f64, to: f64, orders: f64, counter_variance: f64) -> bool {
+        let (Some(before), Some(after)) = (self.messages(from), self.messages(to)) else { return true };
+        let Some((busy, _)) = self.busy(from, to) else { return true };
+        let completed = (orders + before - after).max(0.0);
+        // By what is expected, not by what was seen: else the luckier would count more.
+        let expected = (busy * self.posterior.mean()).max(0.1);
+        let noise = 2.0 * counter_variance;
+        if noise > expected && to - from < LONGEST_SECONDS {
+            return false;
+        }
+        self.learn_weighted(from, to, completed, expected / (expected + noise));
+        true
+    }
+
+    /// Puts another start in the place of the prior, unless something was seen already.
+    pub fn start_from(&mut self, per_second: f64) {
+        if !self.seen {
+            self.posterior = Posterior::new(per_second);
+        }
+    }
+
+    /// Replicas at work between the last two readings, on average, and whether orders waited for them.
+    pub fn working_now(&self) -> Option<(f64, bool)> {
+        let last = self.samples.back()?;
+        let before = self.samples.iter().rev().nth(1)?;
+        Some((0.5 * (self.working(before) + self.working(last)), before.is_deep() && last.is_deep()))
+    }
+
+    /// Replicas at work between the last reading and this one, on average.
+    pub fn working_until(&self, reading: &QueueReading, ready: Option<u32>) -> Option<f64> {
+        let QueueReading { visible, in_flight, delayed, .. } = *reading;
+        let next = Sample { at: 0.0, in_flight, visible, delayed, ready: ready.map(f64::from) };
+        Some(0.5 * (self.working(self.samples.back()?) + self.working(&next)))
+    }
+
+    /// Replicas at work at the last reading, or at the one before where there were more.
+    pub fn busy_replicas(&self) -> f64 {
+        self.samples.iter().rev().take(2).map(|sample| self.working(sample)).fold(0.0, f64::max)
+    }
+
+    /// Whether orders waited at the last reading.
+    pub fn is_deep(&self) -> bool {
+        self.samples.back().is_some_and(Sample::is_deep)
+    }
+
+    /// Messages at a moment between two readings.
+    fn messages(&self, at: f64) -> Option<f64> {
+        let upper = self.samples.iter().position(|sample| sample.at >= at)?;
+        let after = &self.samples[upper];
+        let Some(before) = upper.checked_sub(1).map(|lower| &self.samples[lower]) else {
+            return (after.at - at < 20.0).then(|| after.messages());
+        };
+        let share = (at - before.at) / (after.at - before.at);
+        Some(before.messages() + (after.messages() - before.messages()) * share)
+    }
+
+    fn learn_weighted(&mut self, from: f64, to: f64, orders: f64, weight: f64) {
         let Some((busy, ready)) = self.busy(from, to) else { return };
         if busy <= 0.0 {
             return;
         }
         let share = (to - from) * if ready > 0.0 { (busy / ready).min(1.0) } else { 1.0 };
         self.seen |= orders > 0.0;
-        if busy > 0.97 * ready && ready > 0.0 {
+        if weight < 0.7 {
+            // Too uncertain to compare levels of workers by.
+        } else if busy > 0.97 * ready && ready > 0.0 {
             self.contention.learn(to, to - from, ready / (to - from), orders);
         } else {
             self.contention.relax();
@@ -139,6 +221,7 @@ impl ServiceLearner {
         if self.recent.len() >= RECENT {
             self.recent.pop_front();
         }
+        let (orders, busy) = (weight * orders, weight * busy);
         self.recent.push_back(Learned { orders, busy, before: self.posterior });
         self.posterior.learn(orders, busy, share);
         self.notice_change();
@@ -238,6 +321,10 @@ impl ServiceLearner {
 mod tests {
     use super::*;
 
+    fn reading(visible: f64, in_flight: f64) -> QueueReading {
+        QueueReading { visible, in_flight, delayed: 0.0, age_seconds: 0.0 }
+    }
+
     /// `ready` workers at `per_second` each; arrivals at `arrivals` a second; returns the estimate.
     fn run(
         learner: &mut ServiceLearner,
@@ -250,7 +337,7 @@ mod tests {
         let capacity = f64::from(ready) * per_second;
         let (done, visible) = if arrivals >= capacity { (capacity, 500.0) } else { (arrivals, 0.0) };
         for step in 0..=(seconds / 15) {
-            learner.sample(f64::from(from + step * 15), visible, done / per_second, Some(ready));
+            learner.sample(f64::from(from + step * 15), &reading(visible, done / per_second), Some(ready));
             if step % 4 == 0 && step > 0 {
                 let end = f64::from(from + step * 15);
                 learner.learn(end - 60.0, end, done * 60.0);
@@ -273,6 +360,24 @@ mod tests {
     }
 
     #[test]
+    fn arrivals_and_the_queue_tell_what_was_completed() {
+        for per_second in [1.0 / 10.0, 1.0 / 300.0] {
+            let (mut learner, mut queue, mut from) = (ServiceLearner::default(), 4000.0, 60.0);
+            for step in 1..=80_u32 {
+                let at = f64::from(step * 15);
+                queue += 15.0 * (0.2 - 10.0 * per_second);
+                learner.sample(at, &reading(queue, 10.0), Some(10));
+                if step % 4 == 0 && at > from && learner.learn_from_arrivals(from, at, 0.2 * (at - from), 1.0)
+                {
+                    from = at;
+                }
+            }
+            let rate = learner.estimate(ServiceRate::Learned).per_second;
+            assert!((rate / per_second - 1.0).abs() < 0.2, "{rate} for {per_second}");
+        }
+    }
+
+    #[test]
     fn a_deploy_that_slows_work_is_noticed_within_three_minutes() {
         let mut learner = ServiceLearner::default();
         run(&mut learner, 0, 3600, 20, 1.0 / 30.0, 100.0);
@@ -284,7 +389,7 @@ mod tests {
     fn prefetching_workers_do_not_mislead() {
         let mut learner = ServiceLearner::default();
         for step in 0..=80_u32 {
-            learner.sample(f64::from(step * 15), 500.0, 100.0, Some(10));
+            learner.sample(f64::from(step * 15), &reading(500.0, 100.0), Some(10));
             if step % 4 == 0 && step > 0 {
                 let end = f64::from(step * 15);
                 learner.learn(end - 60.0, end, 20.0);

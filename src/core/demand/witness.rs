@@ -1,64 +1,187 @@
 //! Arrival and service rate from the queue's counters alone.
 //!
-//! A Kalman filter over (arrival rate, service rate of one replica): a counter that moved by `m` in
-//! `t` seconds while `b` replicas were busy says `m / t = arrivals - b * service`. Where the number
-//! of busy replicas changes, the two can be told apart; where it doesn't, what was known stays.
+//! A counter that moved by `m` in `t` seconds while `b` replicas were busy says
+//! `m / t = arrivals - b * service`. Where replicas are added to a queue in which orders wait, the two
+//! can be told apart. Where none wait, the busy replicas follow the arrivals and tell nothing of the
+//! service rate; nor does it matter then, since as many are needed as are busy.
+//!
+//! In a quiet queue, where orders are seen to come and go one by one, each that goes was completed.
+//!
+//! Service rates from one order a second to one in forty minutes are weighed against each other, each
+//! with a Kalman filter of its own for the arrivals: a start wrong by any factor heals.
 
+/// Seconds that an order takes a worker: the least that is weighed, ...
+const FASTEST_SECONDS: f64 = 1.0;
+/// ... and every further one is so many times as long ...
+const STEP: f64 = 1.15;
+/// ... as often as this: up to forty minutes.
+const RATES: u8 = 57;
 /// Relative drift of the arrival rate in a minute, one standard deviation.
 const ARRIVAL_DRIFT: f64 = 0.06;
-/// The same for the service rate.
-const SERVICE_DRIFT: f64 = 0.004;
+/// Variance of an arrival rate of which nothing was seen.
+const FIRST_VARIANCE: f64 = 1e6;
+/// Where the messages change less often than this from reading to reading, orders are seen one by one.
+const QUIET_SHARE: f64 = 0.35;
+/// And where no more than so many are in work.
+const QUIET_ORDERS: f64 = 12.0;
+/// Weight of the newest reading in the share of those that show a change.
+const RESTLESS_WEIGHT: f64 = 0.05;
+/// Share of the weight that moves to the neighbours in a minute: work may become slower or faster.
+const SERVICE_DRIFT: f64 = 0.01;
+/// No rate is ever ruled out by more than this.
+const LEAST_WEIGHT: f64 = 1e-6;
+/// A move that no rate explains to within so many standard deviations is a lump of arrivals.
+const LUMP_DEVIATIONS: f64 = 3.5;
+/// A rate of less weight than this explains nothing.
+const HEARD_WEIGHT: f64 = 1e-5;
+/// Readings are taken together until they span this long: a counter's noise is the same for all.
+const WINDOW_SECONDS: f64 = 30.0;
 
 /// What the counters alone say.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CounterWitness {
-    arrivals: f64,
+    rates: Vec<Hypothesis>,
+    /// What the readings since the last full window have said.
+    moved: f64,
+    seconds: f64,
+    busy_seconds: f64,
+    /// Orders waited all the time, so that every replica was busy.
+    deep: bool,
+    /// Share of the last readings between which the messages changed.
+    restless: f64,
+}
+
+/// One service rate that may be true.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Hypothesis {
     service: f64,
-    /// Variances of the two and their covariance.
-    variance: [f64; 2],
-    covariance: f64,
+    weight: f64,
+    arrivals: f64,
+    variance: f64,
+}
+
+/// What some readings have said together.
+#[derive(Debug, Clone, Copy)]
+struct Window {
+    pace: f64,
+    seconds: f64,
+    busy: f64,
+    counter_variance: f64,
+}
+
+impl Hypothesis {
+    /// By how much the counter moved faster than this rate explains, and the variance of that.
+    fn innovation(&self, window: &Window) -> (f64, f64) {
+        let flows = (self.arrivals + 0.5 * window.busy * self.service) * window.seconds;
+        let noise = (window.counter_variance + 1.5 * flows + 0.5) / window.seconds.powi(2);
+        (window.pace - (self.arrivals - window.busy * self.service), self.variance + noise)
+    }
 }
 
 impl CounterWitness {
     /// Starts from a service rate and its relative standard deviation.
     pub fn new(service: f64, relative_deviation: f64) -> Self {
-        Self {
-            arrivals: 0.0,
-            service,
-            variance: [1e6, (service * relative_deviation).powi(2)],
-            covariance: 0.0,
-        }
+        let spread = relative_deviation.clamp(0.1, 1.2);
+        let rates = (0..RATES).map(|step| {
+            let rate = 1.0 / (FASTEST_SECONDS * STEP.powi(i32::from(step)));
+            let distance = (rate / service).ln() / spread;
+            let weight = (-0.5 * distance * distance).exp().max(LEAST_WEIGHT);
+            Hypothesis { service: rate, weight, arrivals: 0.0, variance: FIRST_VARIANCE }
+        });
+        let mut witness = Self {
+            rates: rates.collect(),
+            moved: 0.0,
+            seconds: 0.0,
+            busy_seconds: 0.0,
+            deep: true,
+            restless: 1.0,
+        };
+        witness.normalise();
+        witness
     }
 
-    /// Orders a second and replica.
+    /// Orders a second and replica: the weighted mean by ratio.
     pub fn service(&self) -> f64 {
-        self.service
+        self.rates.iter().map(|rate| rate.weight * rate.service.ln()).sum::<f64>().exp()
     }
 
     /// Relative standard deviation of [`Self::service`].
     pub fn relative_deviation(&self) -> f64 {
-        self.variance[1].sqrt() / self.service
+        let mean = self.service().ln();
+        self.rates.iter().map(|rate| rate.weight * (rate.service.ln() - mean).powi(2)).sum::<f64>().sqrt()
     }
 
-    /// Takes in that the counter moved by `moved` in `seconds` while `busy` replicas worked.
-    /// `counter_variance`: of the move, by the counter's own noise.
-    pub fn learn(&mut self, moved: f64, seconds: f64, busy: f64, counter_variance: f64) {
-        let minutes = seconds / 60.0;
-        self.variance[0] += (ARRIVAL_DRIFT * self.arrivals.max(0.01)).powi(2) * minutes;
-        self.variance[1] += (SERVICE_DRIFT * self.service).powi(2) * minutes;
-        let flows = (self.arrivals + 0.5 * busy * self.service) * seconds;
-        let noise = (counter_variance + 1.5 * flows + 0.5) / (seconds * seconds);
-        let gains = [self.variance[0] - busy * self.covariance, self.covariance - busy * self.variance[1]];
-        let innovation_variance = gains[0] - busy * gains[1] + noise;
-        let innovation = moved / seconds - (self.arrivals - busy * self.service);
-        let gain = [gains[0] / innovation_variance, gains[1] / innovation_variance];
-        self.arrivals = (self.arrivals + gain[0] * innovation).max(0.0);
-        // One reading never moves the service rate by more than a fifth.
-        let step = (gain[1] * innovation).clamp(-0.2 * self.service, 0.25 * self.service);
-        self.service += step;
-        self.variance[0] -= gain[0] * gains[0];
-        self.variance[1] = (self.variance[1] - gain[1] * gains[1]).max((0.02 * self.service).powi(2));
-        self.covariance -= gain[0] * gains[1];
+    /// Takes in that the counter moved by `moved` in `seconds` while `busy` replicas worked, and
+    /// whether orders waited (`deep`). `counter_variance`: of the move, by the counter's own noise.
+    pub fn learn(&mut self, moved: f64, seconds: f64, busy: f64, deep: bool, counter_variance: f64) {
+        self.moved += moved;
+        self.seconds += seconds;
+        self.busy_seconds += busy * seconds;
+        self.deep &= deep;
+        if self.seconds < WINDOW_SECONDS {
+            return;
+        }
+        let window = Window {
+            pace: self.moved / self.seconds,
+            seconds: self.seconds,
+            busy: self.busy_seconds / self.seconds,
+            counter_variance,
+        };
+        let deep = self.deep;
+        (self.moved, self.seconds, self.busy_seconds, self.deep) = (0.0, 0.0, 0.0, true);
+        self.drift(window.seconds / 60.0);
+        let explained = self.rates.iter().filter(|rate| rate.weight >= HEARD_WEIGHT).any(|rate| {
+            let (innovation, variance) = rate.innovation(&window);
+            innovation * innovation < LUMP_DEVIATIONS * LUMP_DEVIATIONS * variance
+        });
+        for rate in &mut self.rates {
+            let (innovation, variance) = rate.innovation(&window);
+            rate.variance += (ARRIVAL_DRIFT * rate.arrivals.max(0.01)).powi(2) * window.seconds / 60.0;
+            if !explained || !deep {
+                rate.arrivals = (rate.arrivals + innovation).max(0.0);
+                rate.variance = variance;
+                continue;
+            }
+            let gain = rate.variance / variance;
+            rate.arrivals = (rate.arrivals + gain * innovation).max(0.0);
+            rate.variance *= 1.0 - gain;
+            rate.weight *= (-0.5 * innovation * innovation / variance).exp() / variance.sqrt();
+        }
+        self.normalise();
+    }
+
+    /// Takes in that of `working` orders in work `gone` were no longer there `seconds` later: the
+    /// messages, as seen in most of three readings, sank by that.
+    pub fn count(&mut self, working: f64, moved: f64, seconds: f64) {
+        self.restless += RESTLESS_WEIGHT * (f64::from(u8::from(moved.abs() > 0.5)) - self.restless);
+        if self.restless > QUIET_SHARE || !(0.5..=QUIET_ORDERS).contains(&working) {
+            return;
+        }
+        let gone = (-moved).clamp(0.0, working);
+        for rate in &mut self.rates {
+            let goes = (1.0 - (-rate.service * seconds).exp()).clamp(1e-4, 0.999);
+            rate.weight *= goes.powf(gone) * (1.0 - goes).powf(working - gone);
+        }
+        self.normalise();
+    }
+
+    fn drift(&mut self, minutes: f64) {
+        let moved = (SERVICE_DRIFT * minutes).min(0.2);
+        let before: Vec<f64> = self.rates.iter().map(|rate| rate.weight).collect();
+        let last = before.len() - 1;
+        for (index, rate) in self.rates.iter_mut().enumerate() {
+            let beside = 0.5 * (before[index.saturating_sub(1)] + before[(index + 1).min(last)]);
+            rate.weight = (1.0 - moved) * before[index] + moved * beside;
+        }
+    }
+
+    fn normalise(&mut self) {
+        for _ in 0..2 {
+            let sum: f64 = self.rates.iter().map(|rate| rate.weight).sum();
+            for rate in &mut self.rates {
+                rate.weight = (rate.weight / sum).max(LEAST_WEIGHT);
+            }
+        }
     }
 }
 
@@ -67,23 +190,52 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_service_rate_wrong_by_three_heals_when_the_workers_change() {
-        for start in [1.0 / 90.0, 1.0 / 10.0] {
+    fn a_service_rate_wrong_by_ten_heals_when_the_workers_change() {
+        for start in [1.0 / 300.0, 1.0 / 90.0, 1.0 / 10.0, 1.0 / 3.0] {
             let mut witness = CounterWitness::new(start, 0.8);
             for step in 0..120 {
                 let busy = f64::from(step / 20 % 3) * 10.0;
-                witness.learn((0.5 - busy / 30.0) * 15.0, 15.0, busy, 4.0);
+                witness.learn((0.5 - busy / 30.0) * 15.0, 15.0, busy, true, 4.0);
             }
-            assert!((witness.service() * 30.0 - 1.0).abs() < 0.15, "{start}: {witness:?}");
+            let deviation = witness.relative_deviation();
+            assert!(
+                (witness.service() * 30.0 - 1.0).abs() < 0.15,
+                "{start}: {} +- {deviation}",
+                witness.service()
+            );
+        }
+    }
+
+    #[test]
+    fn busy_workers_that_follow_the_arrivals_tell_nothing() {
+        let mut witness = CounterWitness::new(1.0 / 30.0, 0.3);
+        let before = witness.service();
+        for step in 0..400 {
+            witness.learn(0.0, 15.0, f64::from(step / 20 % 3) * 4.0, false, 4.0);
+        }
+        assert!((witness.service() / before - 1.0).abs() < 0.05, "{}", witness.service());
+    }
+
+    #[test]
+    fn single_orders_that_come_and_go_tell_how_long_they_took() {
+        for service_seconds in [90_u32, 300] {
+            let mut witness = CounterWitness::new(1.0 / 30.0, 1.2);
+            for second in (0..7200_u32).step_by(10) {
+                let works = |at: u32| f64::from(u8::from(at % 600 < service_seconds));
+                witness.count(works(second), works(second + 10) - works(second), 10.0);
+            }
+            let found = 1.0 / witness.service() / f64::from(service_seconds);
+            assert!((0.7..1.4).contains(&found), "{found} of {service_seconds} s");
         }
     }
 
     #[test]
     fn workers_that_never_change_leave_what_was_known() {
         let mut witness = CounterWitness::new(1.0 / 30.0, 0.3);
-        for _ in 0..400 {
-            witness.learn(0.0, 15.0, 12.0, 4.0);
+        for step in 0..400 {
+            // As much as chance moves a queue into which and out of which 0.4 orders a second go.
+            witness.learn(if step % 4 < 2 { 2.4 } else { -2.4 }, 15.0, 12.0, true, 1.0);
         }
-        assert!((witness.service() * 30.0 - 1.0).abs() < 0.3, "{witness:?}");
+        assert!((witness.service() * 30.0 - 1.0).abs() < 0.3, "{}", witness.service());
     }
 }

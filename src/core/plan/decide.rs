@@ -257,6 +257,9 @@ fn bounded(situation: &Situation, policy: &Policy, plan: &Plan, bounds: &mut Vec
         let held = if small { situation.settled_replicas } else { situation.hold_replicas };
         number.raise(BoundKind::Hold, held.min(existing));
     }
+    if let Some(busy) = situation.busy_at_start {
+        number.raise(BoundKind::Hold, busy.min(existing.unwrap_or(busy)));
+    }
     let goes_to_zero = number.value == 0 && existing.unwrap_or(0) > 0;
     if goes_to_zero
         && (situation.backlog >= 0.5 || situation.empty_seconds < 120.0 || expects_soon(situation))

@@ -57,6 +57,9 @@ pub struct Situation {
     pub settled_replicas: u32,
     /// Replicas wanted a minute ago, for the ramp.
     pub minute_ago_replicas: Option<u32>,
+    /// Replicas at work, while too little was seen to plan for fewer.
+    #[serde(default)]
+    pub busy_at_start: Option<u32>,
     /// Workers beyond this many no longer add throughput.
     pub contention_replicas: Option<u32>,
 }

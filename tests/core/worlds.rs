@@ -1,0 +1,102 @@
+//! The core in worlds drawn at random: what must hold in all of them.
+//!
+//! A few worlds are run in an unoptimised build; `WORLDS=500` runs so many.
+
+use peakscaler::core::{Policy, ServiceRate};
+
+use crate::draw;
+use crate::world::{Outcome, Shape, World};
+
+/// Seeds to run.
+fn seeds(few: u64) -> std::ops::Range<u64> {
+    1..1 + std::env::var("WORLDS").ok().and_then(|worlds| worlds.parse().ok()).unwrap_or(few)
+}
+
+/// The drawn world without shocks, and with a wait that leaves time for pods, nodes and learning.
+pub(crate) fn ample(seed: u64) -> World {
+    let mut world = draw::world(seed);
+    let lead = world.pod_lead + world.nodes.map_or(0.0, |(lead, _)| lead);
+    let sight = f64::from(world.instruments.poll_seconds + world.instruments.lag_seconds);
+    let wait = (6.0 * (lead + sight)).max(3.0 * world.service_seconds).max(600.0);
+    world.policy.target_wait_seconds = Some(wait);
+    world.lumps = (0, 1.0, 1);
+    (world.slow, world.instruments.blackout, world.instruments.zeros) = (None, None, None);
+    if let Shape::Hill(times) | Shape::Step(times) | Shape::Waves(times) = world.shape {
+        world.shape = Shape::Hill(times.min(3.0));
+    }
+    world
+}
+
+fn summary(outcome: &Outcome, world: &World) -> String {
+    format!(
+        "seed {}: {} of {} late, longest wait {:.0} s, {:.2} x the work, {:.1} idle, peak {}, {:.0} actions a day",
+        world.seed,
+        outcome.late,
+        outcome.orders,
+        outcome.longest_wait,
+        outcome.hours_over_work(),
+        outcome.idle_replicas(),
+        outcome.peak,
+        outcome.actions_a_day()
+    )
+}
+
+#[test]
+fn with_ample_time_no_order_is_late_and_little_is_idle() {
+    for seed in seeds(6) {
+        let world = ample(seed);
+        let outcome = world.run();
+        let text = summary(&outcome, &world);
+        let needed = outcome.work_seconds / outcome.scored_seconds;
+        assert_eq!(outcome.late, 0, "{text}");
+        assert!(outcome.idle_replicas() <= 1.2 + 0.35 * needed, "{text}; {needed:.1} are needed");
+        assert!(outcome.actions_a_day() <= 1000.0, "{text}");
+    }
+}
+
+#[test]
+fn a_queue_that_cannot_be_read_never_scales_down() {
+    for seed in seeds(4) {
+        let mut world = draw::world(seed);
+        world.instruments.blackout = Some((9000, 9600));
+        let outcome = world.run();
+        let before = outcome.records.iter().rev().find(|(at, _)| *at < 9075).and_then(|(_, one)| one.desired);
+        let stale = 9000.0 + world.policy.stale_after_seconds + f64::from(world.instruments.poll_seconds);
+        let mut held = before.unwrap();
+        for (at, record) in outcome.records.iter().filter(|(at, _)| (9075..9600).contains(at)) {
+            match record.desired {
+                Some(desired) => {
+                    assert!(desired >= held, "seed {seed} at {at}: {desired} after {held}");
+                    held = desired;
+                }
+                None => assert!(record.error.as_ref().is_some_and(|error| error.code == "UNAVAILABLE")),
+            }
+            assert!(f64::from(*at) < stale || record.desired.is_none(), "seed {seed} at {at}");
+        }
+        assert!(outcome.records.last().unwrap().1.desired.is_some(), "seed {seed} came back");
+    }
+}
+
+#[test]
+fn a_rate_wrong_by_three_heals_within_minutes() {
+    for seed in seeds(4) {
+        for (service_seconds, knows) in [(10.0, true), (90.0, true), (90.0, false)] {
+            let mut world =
+                World { service_seconds, rate: 0.2, restart: None, slow: None, ..draw::world(seed) };
+            world.policy = Policy { service_rate: ServiceRate::Learned, ..world.policy };
+            (world.shape, world.lumps, world.seconds) = (Shape::Flat, (0, 1.0, 1), 2700);
+            (world.pods_at_start, world.nodes) = (5, None);
+            let instruments = &mut world.instruments;
+            (instruments.noise, instruments.lag_seconds, instruments.poll_seconds) = (0.02, 5, 15);
+            (instruments.arrivals_delay, instruments.tells_replicas) = (Some(60), true);
+            instruments.completions_delay = knows.then_some(60);
+            (instruments.blackout, instruments.zeros) = (None, None);
+            let outcome = world.run();
+            let learned = outcome.records.last().unwrap().1.service_rate * service_seconds;
+            assert!(
+                (0.7..1.4).contains(&learned),
+                "seed {seed}, {service_seconds} s: {learned} of the true rate"
+            );
+        }
+    }
+}
