@@ -1,6 +1,7 @@
 //! The admin port: metrics, probes, and the last decisions as JSON. For operators, not for KEDA.
 
 pub mod explanation;
+pub mod retelling;
 pub mod room;
 
 use std::future::Future;

@@ -23,6 +23,10 @@ pub(super) struct SourceArguments {
     /// Without any, only the pod's own identity.
     #[arg(long, env = "PEAKSCALER_ALLOW_ROLE", value_name = "NAMESPACE=ARN", value_delimiter = ',')]
     allow_role: Vec<String>,
+    /// Tenant of Mimir whose data a namespace's triggers may read, repeatable: `shop=fulfilment`, `*=team-*`.
+    /// Without any, no trigger may name one.
+    #[arg(long, env = "PEAKSCALER_ALLOW_TENANT", value_name = "NAMESPACE=TENANT", value_delimiter = ',')]
+    allow_tenant: Vec<String>,
     /// Prometheus for triggers that name none; every namespace may use it.
     #[arg(long, env = "PEAKSCALER_PROMETHEUS_ADDRESS", value_name = "URL")]
     prometheus_address: Option<String>,
@@ -57,7 +61,8 @@ impl SourceArguments {
     ) -> anyhow::Result<Arc<dyn Sources>> {
         let cluster = |client| Arc::new(KubernetesCluster::new(client, clock.clone())) as Arc<dyn Cluster>;
         let allow =
-            AllowList::parse(&self.allow_endpoint, &self.allow_role, self.prometheus_address.as_deref())?;
+            AllowList::parse(&self.allow_endpoint, &self.allow_role, self.prometheus_address.as_deref())?
+                .with_tenants(&self.allow_tenant)?;
         let options = LiveOptions {
             allow,
             prometheus_token_file: self.prometheus_token_file.clone(),

@@ -1,8 +1,10 @@
-//! The operator's allow-list: which endpoints and roles a namespace's triggers may make us contact.
+//! The operator's allow-list: which endpoints a namespace's triggers may make us contact, as which role, for
+//! whose data.
 //!
-//! Scaler metadata is written by whoever may edit a ScaledObject, so every address and role in it is
+//! Scaler metadata is written by whoever may edit a ScaledObject, so every address, role and tenant in it is
 //! untrusted. Without a rule only AWS's own SQS and CloudWatch hosts (over https, on the usual port)
-//! and the pod's own identity are used. A rule reads `NAMESPACE=VALUE`:
+//! and the pod's own identity are used, and no tenant of Mimir is named. A rule reads `NAMESPACE=VALUE`; of
+//! endpoints:
 //!
 //! | value | allows |
 //! |---|---|
@@ -13,7 +15,7 @@
 //! | `host`, `host:9090` | http and https; the scheme's port unless one is given |
 //! | `*` | everything |
 //!
-//! `NAMESPACE` is a name, a beginning (`team-*`) or `*`. A star inside a host name is refused: it would let in
+//! Roles and tenants are names, beginnings (`team-*`) or `*`. `NAMESPACE` is a name, a beginning or `*`. A star inside a host name is refused: it would let in
 //! hosts that other people own. Addresses are compared as parsed, never as text, and what is parsed
 //! here is what is connected to, so that no two parsers can read one address differently.
 
@@ -25,12 +27,15 @@ use super::AttachError;
 pub const ENDPOINT_FLAG: &str = "--allow-endpoint";
 /// Flag of `serve` that allows a role.
 pub const ROLE_FLAG: &str = "--allow-role";
+/// Flag of `serve` that allows a tenant of Mimir.
+pub const TENANT_FLAG: &str = "--allow-tenant";
 
 /// What the operator allows. The default allows AWS's own endpoints and the pod's own identity.
 #[derive(Debug, Clone, Default)]
 pub struct AllowList {
     endpoints: Vec<Rule<Place>>,
     roles: Vec<Rule<Text>>,
+    tenants: Vec<Rule<Text>>,
     prometheus: Option<Url>,
 }
 
@@ -102,6 +107,7 @@ impl AllowList {
                 .iter()
                 .map(|rule| parse_rule(ROLE_FLAG, rule, |value| Ok(Text::parse(value))))
                 .collect::<Result<_, _>>()?,
+            tenants: Vec::new(),
             prometheus: prometheus_address
                 .map(|address| {
                     parse_address(address).map_err(|problem| AllowListError {
@@ -112,6 +118,17 @@ impl AllowList {
                 })
                 .transpose()?,
         })
+    }
+
+    /// Allows tenants of Mimir besides.
+    ///
+    /// # Errors
+    /// Names the first value that is not `NAMESPACE=TENANT`.
+    pub fn with_tenants(mut self, rules: &[String]) -> Result<Self, AllowListError> {
+        for rule in rules {
+            self.tenants.push(parse_rule(TENANT_FLAG, rule, tenant_rule)?);
+        }
+        Ok(self)
     }
 
     /// The operator's own Prometheus, which every namespace may use.
@@ -166,6 +183,25 @@ impl AllowList {
             namespace: namespace.to_owned(),
             flag: ROLE_FLAG,
         })
+    }
+
+    /// Checks a tenant of Mimir, or several with `|` between them, of which each must be allowed.
+    ///
+    /// # Errors
+    /// [`AttachError::Forbidden`] names the first that no rule allows.
+    pub fn tenant(&self, namespace: &str, key: &'static str, tenants: &str) -> Result<(), AttachError> {
+        let is_allowed = |tenant: &&str| {
+            self.tenants.iter().any(|rule| rule.namespace.matches(namespace) && rule.value.matches(tenant))
+        };
+        match tenants.split(TENANT_SEPARATOR).find(|tenant| !is_allowed(tenant)) {
+            None => Ok(()),
+            Some(tenant) => Err(AttachError::Forbidden {
+                key,
+                value: tenant.to_owned(),
+                namespace: namespace.to_owned(),
+                flag: TENANT_FLAG,
+            }),
+        }
     }
 
     fn check_endpoint(&self, namespace: &str, key: &'static str, url: &Url) -> Result<(), AttachError> {
@@ -262,6 +298,17 @@ fn path_matches(rule: &Text, path: &str) -> bool {
         return path.starts_with(&rule.text);
     }
     path.strip_prefix(&rule.text).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+/// Between tenants whose data Mimir is asked for at once.
+const TENANT_SEPARATOR: char = '|';
+
+fn tenant_rule(value: &str) -> Result<Text, &'static str> {
+    let tenant = Text::parse(value);
+    if tenant.text.contains(['*', TENANT_SEPARATOR]) {
+        return Err("name one tenant, or its beginning with a star at the end; repeat the flag for more");
+    }
+    Ok(tenant)
 }
 
 fn parse_rule<T>(

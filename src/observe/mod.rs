@@ -50,7 +50,7 @@ pub trait Sources: Send + Sync {
     /// Starts observing for a workload; pollers are shared between workloads on the same queue.
     ///
     /// # Errors
-    /// When an endpoint or role is not on the operator's allow-list, or cannot be used at all.
+    /// When an endpoint, role or tenant is not on the operator's allow-list, or cannot be used at all.
     fn attach(
         &self,
         workload: &WorkloadId,

@@ -30,7 +30,7 @@ struct Queue {
 
 impl Needs {
     /// # Errors
-    /// When an address or role is not allowed, or something cannot be used at all.
+    /// When an address, role or tenant is not allowed, or something cannot be used at all.
     pub(super) fn of(namespace: &str, trigger: &Trigger, allow: &AllowList) -> Result<Self, AttachError> {
         let scope = Scope { namespace, trigger, allow };
         let mut needs = Self::default();
@@ -138,7 +138,11 @@ impl Scope<'_> {
                 ))
             })?,
         };
-        Ok(QueryKey { key, address, tenant: self.trigger.prometheus_tenant.clone(), query: query.to_owned() })
+        let tenant = self.trigger.prometheus_tenant.clone();
+        if let Some(tenant) = &tenant {
+            self.allow.tenant(self.namespace, "prometheusTenant", tenant)?;
+        }
+        Ok(QueryKey { key, address, tenant, query: query.to_owned() })
     }
 }
 
@@ -247,6 +251,14 @@ mod tests {
                     trigger.prometheus_server_address = Some("http://evil.org".to_owned());
                 },
                 vec!["prometheusServerAddress", "http://evil.org", "--allow-endpoint"],
+            ),
+            (
+                &|trigger| {
+                    trigger.replicas_query = Some("up".to_owned());
+                    trigger.prometheus_server_address = Some("http://localhost:4566".to_owned());
+                    trigger.prometheus_tenant = Some("payroll".to_owned());
+                },
+                vec!["prometheusTenant", "payroll", "shop", "--allow-tenant"],
             ),
             (
                 &|trigger| {

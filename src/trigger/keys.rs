@@ -154,7 +154,7 @@ pub const KEYS: &[KeyDefinition] = &[
         "http://prometheus.monitoring:9090",
         "Address of Prometheus or Mimir; only one that the operator allows is contacted"),
     key(Throughput, "prometheusTenant", Kind::Tenant, Nothing, "fulfilment",
-        "Mimir's tenant, sent as `X-Scope-OrgID`"),
+        "Mimir's tenant, sent as `X-Scope-OrgID`; only one that the operator allows is named"),
     key(Throughput, "arrivalQuery", Kind::Query, Required("with throughputSource `prometheus`"),
         "sum(rate(orders_received_total[2m]))",
         "Orders that arrive, a second"),

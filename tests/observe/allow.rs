@@ -29,8 +29,10 @@ fn assert_untouched(listener: &TcpListener) {
 #[tokio::test]
 async fn a_forbidden_address_is_never_contacted() {
     let (listener, address) = untouched();
+    let (operators_listener, operators_address) = untouched();
+    let rules = ["pack=*".to_owned()];
     let forbidding = LiveOptions {
-        allow: AllowList::parse(&["pack=*".to_owned()], &[], Some("http://127.0.0.1:9")).unwrap(),
+        allow: AllowList::parse(&rules, &[], Some(&operators_address)).unwrap().with_tenants(&rules).unwrap(),
         ..options()
     };
     let sources = LiveSources::new(Clock::real(), forbidding).unwrap();
@@ -62,6 +64,13 @@ async fn a_forbidden_address_is_never_contacted() {
             }),
         ),
         (
+            "prometheusTenant",
+            Trigger {
+                prometheus_tenant: Some("payroll".to_owned()),
+                ..prometheus_trigger(None, "sum(salaries)")
+            },
+        ),
+        (
             "awsRoleArn",
             with(&|trigger| trigger.aws_role_arn = Some("arn:aws:iam::123456789012:role/x".to_owned())),
         ),
@@ -74,6 +83,7 @@ async fn a_forbidden_address_is_never_contacted() {
     let running = sources.running();
     assert_eq!((running.queues, running.series, running.queries, running.clients), (0, 0, 0, 0));
     assert_untouched(&listener);
+    assert_untouched(&operators_listener);
 }
 
 #[tokio::test]
@@ -91,5 +101,25 @@ async fn a_redirect_is_not_followed() {
     let error = error_of(&seen, "prometheus_backlog");
     assert!(error.contains("redirect"), "{error}");
     assert_eq!(recorder.requests().len(), 1);
+    assert_untouched(&listener);
+}
+
+#[tokio::test]
+async fn a_signed_call_does_not_follow_a_redirect() {
+    let (listener, address) = untouched();
+    let recorder = Recorder::start(move |_| {
+        let to = [(header::LOCATION, format!("{address}/"))];
+        (StatusCode::TEMPORARY_REDIRECT, to).into_response()
+    })
+    .await;
+    let clock = Clock::real();
+    let sources = LiveSources::new(clock.clone(), options()).unwrap();
+    let url = format!("{}/000000000000/orders", recorder.address());
+    let trigger = queues_trigger(&[&url], ThroughputSource::CloudWatch);
+    let mut observer = Observer::attach(&sources, &clock, "orders", &trigger);
+    for source in ["sqs", "cloudwatch"] {
+        observer.until("the refusal", |seen| !error_of(seen, source).is_empty()).await;
+    }
+    assert!(recorder.requests().iter().all(|request| request.header("authorization").is_some()));
     assert_untouched(&listener);
 }

@@ -139,10 +139,11 @@ async fn the_tenant_is_named_and_the_token_read_again_for_the_operators_address_
     std::fs::write(&token_file, "first\n").unwrap();
     let clock = Clock::real();
     let mimir = format!("{}/prometheus", own.address());
+    let allow = AllowList::parse(&["shop=http://127.0.0.1:*".to_owned()], &[], Some(&mimir)).unwrap();
     let sources = LiveSources::new(
         clock.clone(),
         LiveOptions {
-            allow: AllowList::parse(&["shop=http://127.0.0.1:*".to_owned()], &[], Some(&mimir)).unwrap(),
+            allow: allow.with_tenants(&["shop=centre-7".to_owned()]).unwrap(),
             prometheus_token_file: Some(token_file.clone()),
             prometheus_period: Duration::from_millis(100),
             ..options()

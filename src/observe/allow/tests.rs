@@ -151,6 +151,41 @@ fn roles_need_a_rule() {
 }
 
 #[test]
+fn tenants_need_a_rule_each() {
+    let rules = ["shop=fulfilment", "shop=returns", "team-*=team-*", "lab=*"].map(str::to_owned);
+    let list = AllowList::default().with_tenants(&rules).unwrap();
+    for (namespace, tenant, refused) in [
+        ("shop", "fulfilment", None),
+        ("shop", "fulfilment|returns", None),
+        ("shop", "fulfilment|payroll", Some("payroll")),
+        ("shop", "payroll|fulfilment", Some("payroll")),
+        ("shop", "fulfilment|", Some("")),
+        ("shop", "fulfilments", Some("fulfilments")),
+        ("shop", "Fulfilment", Some("Fulfilment")),
+        ("pack", "fulfilment", Some("fulfilment")),
+        ("team-a", "team-b", None),
+        ("team-a", "team-b|payroll", Some("payroll")),
+        ("lab", "anything|else", None),
+    ] {
+        let answer = list.tenant(namespace, "prometheusTenant", tenant);
+        let named = answer.err().map(|error| match error {
+            AttachError::Forbidden { value, flag, .. } => (value, flag),
+            AttachError::Unusable(message) => panic!("{message}"),
+        });
+        assert_eq!(named, refused.map(|tenant| (tenant.to_owned(), TENANT_FLAG)), "{namespace} {tenant}");
+    }
+    let error =
+        AllowList::default().tenant("shop", "prometheusTenant", "fulfilment").unwrap_err().to_string();
+    for word in ["prometheusTenant", "fulfilment", "shop", "--allow-tenant"] {
+        assert!(error.contains(word), "{error}");
+    }
+    for rule in ["fulfilment", "shop=", "shop=a|b", "shop=*b", "shop=a*b"] {
+        let error = AllowList::default().with_tenants(&[rule.to_owned()]).unwrap_err().to_string();
+        assert!(error.contains(rule) && error.contains("--allow-tenant"), "{error}");
+    }
+}
+
+#[test]
 fn bad_rules_are_named() {
     for rule in [
         "http://no-namespace",
