@@ -66,7 +66,7 @@ async fn until_answer(
             tokio::time::sleep(std::time::Duration::from_millis(100)).await;
         }
     };
-    let answered = tokio::time::timeout(2 * PATIENCE, asking).await;
+    let answered = tokio::time::timeout(PATIENCE, asking).await;
     answered.unwrap_or_else(|_| panic!("never: {what}; last {last:?}"))
 }
 

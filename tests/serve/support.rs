@@ -151,19 +151,22 @@ pub(crate) fn ask(reference: ScaledObjectRef) -> GetMetricsRequest {
     GetMetricsRequest { scaled_object_ref: Some(reference), metric_name: "peakscaler".to_owned() }
 }
 
-/// Yields until `condition` holds; fails after ten seconds.
+/// How long what must come may take: the machine may be busy.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// Yields until `condition` holds.
 pub(crate) async fn until(what: &str, mut condition: impl FnMut() -> bool) {
     let wait = async {
         while !condition() {
             tokio::task::yield_now().await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(10), wait).await.unwrap_or_else(|_| panic!("never: {what}"));
+    tokio::time::timeout(PATIENCE, wait).await.unwrap_or_else(|_| panic!("never: {what}"));
 }
 
-/// Fails when `future` takes ten seconds.
+/// Fails when `future` does not end.
 pub(crate) async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
-    tokio::time::timeout(Duration::from_secs(10), future).await.unwrap_or_else(|_| panic!("never: {what}"))
+    tokio::time::timeout(PATIENCE, future).await.unwrap_or_else(|_| panic!("never: {what}"))
 }
 
 /// HTTP GET by hand: status and body.

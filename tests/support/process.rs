@@ -45,7 +45,7 @@ impl Part {
     /// Polls `url` until it answers with success.
     pub(crate) async fn ready(&mut self, url: &str) {
         let client = client();
-        let deadline = tokio::time::sleep(Duration::from_mins(1));
+        let deadline = tokio::time::sleep(Duration::from_mins(3));
         tokio::pin!(deadline);
         loop {
             if self.has_ended() {
@@ -75,7 +75,7 @@ impl Drop for Part {
 /// An HTTP client for the test's own questions.
 pub(crate) fn client() -> reqwest::Client {
     install_crypto();
-    reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(5)).build().unwrap()
+    reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(30)).build().unwrap()
 }
 
 /// The TLS provider that every client needs.

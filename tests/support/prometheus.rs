@@ -9,6 +9,7 @@ use axum::Router;
 use axum::extract::State;
 use axum::routing::get;
 
+use super::emulator::PATIENCE;
 use super::process::{Part, client, free_port, tools};
 
 /// A running Prometheus; it ends when this is dropped.
@@ -47,15 +48,18 @@ impl Prometheus {
     pub(crate) async fn knows(&self, query: &str) {
         let url = format!("{}/api/v1/query", self.address());
         let client = client();
-        for _ in 0..600 {
-            let answer = client.get(&url).query(&[("query", query)]).send().await.unwrap();
-            let answer: serde_json::Value = answer.json().await.unwrap();
-            if answer["data"]["result"].as_array().is_some_and(|result| !result.is_empty()) {
-                return;
+        let asking = async {
+            loop {
+                let answer = client.get(&url).query(&[("query", query)]).send().await.unwrap();
+                let answer: serde_json::Value = answer.json().await.unwrap();
+                if answer["data"]["result"].as_array().is_some_and(|result| !result.is_empty()) {
+                    return;
+                }
+                tokio::time::sleep(std::time::Duration::from_millis(50)).await;
             }
-            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-        }
-        panic!("Prometheus does not learn of {query}");
+        };
+        let known = tokio::time::timeout(PATIENCE, asking).await;
+        assert!(known.is_ok(), "Prometheus does not learn of {query}");
     }
 
     /// Ends it; its data stay.
