@@ -1,10 +1,13 @@
 #!/usr/bin/env bash
-# Runs the benchmarks of benches/ and puts their figures into one table. Installs valgrind, and the runner
+# Runs the benchmarks of benches/ and puts their figures into one table. Installs what they need, and the runner
 # of gungraun into .tools/.
 source "$(dirname "${BASH_SOURCE[0]}")/need-cargo.sh"
 gungraun=0.20.0
-if ! command -v valgrind >/dev/null; then
-  scripts/apt-install.sh valgrind
+missing=()
+command -v valgrind >/dev/null || missing+=(valgrind)
+command -v column >/dev/null || missing+=(bsdextrautils)
+if ((${#missing[@]})); then
+  scripts/apt-install.sh "${missing[@]}"
 fi
 if [[ ! -x .tools/gungraun-$gungraun/bin/gungraun-runner ]]; then
   echo "building gungraun's runner $gungraun: some minutes, once"
