@@ -1,6 +1,7 @@
 //! The live demo: starts every part, moves the centre on in scaled time, ends cleanly.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use aws_credential_types::Credentials;
@@ -43,6 +44,8 @@ const SQS_PERIOD: Duration = Duration::from_secs(15);
 const MOVE_EVERY: Duration = Duration::from_millis(10);
 /// Page and terminal are told this often, in real time.
 const SHOW_EVERY: Duration = Duration::from_millis(250);
+/// A machine that lets simulated time leap by more at once reads the queue too late, in milliseconds.
+const LONGEST_LEAP: Millis = 2 * 15_000;
 /// How long browsers may take to read the last of the stream, in real time.
 const LAST_READ: Duration = Duration::from_secs(1);
 
@@ -122,8 +125,9 @@ pub async fn live(plan: Plan) -> Result<DayScore, DemoError> {
     let server = start_server(&places, &centre, &clock).await?;
     let autoscaler = connect(&server, &places, &scenario, &centre, &clock).await?;
     tasks.spawn(autoscaler.run(stop.clone()));
-    let passing =
-        Mover { centre: centre.clone(), clock, engine: server.engine().clone(), to: plan.stretch.to };
+    let haste = Arc::new(Haste::default());
+    let engine = server.engine().clone();
+    let passing = Mover { centre: centre.clone(), clock, engine, to: plan.stretch.to, haste: haste.clone() };
     let moved = tasks.spawn(passing.run(scenario.origin(), stop.clone()));
 
     let terminal = Terminal::open();
@@ -133,6 +137,13 @@ pub async fn live(plan: Plan) -> Result<DayScore, DemoError> {
     let standings = show.until_the_end(standings, &mut ending, moved).await?;
     stop.cancel();
     let score = show.last_word(standings, &mut ending).await;
+    if haste.is_too_much() {
+        show.terminal.say(&format!(
+            "This machine was too busy for {} times the speed: the queue was read late, so the score says little. \
+             Choose a lower --speed.",
+            plan.speed
+        ));
+    }
 
     tasks.close();
     if tokio::time::timeout(LAST_READ, tasks.wait()).await.is_err() {
@@ -258,18 +269,41 @@ impl Ending {
     }
 }
 
+/// Whether the machine keeps up with simulated time.
+#[derive(Debug, Default)]
+struct Haste {
+    passed: AtomicI64,
+    leapt: AtomicI64,
+}
+
+impl Haste {
+    fn passed(&self, by: Millis) {
+        self.passed.fetch_add(by, Ordering::Relaxed);
+        if by > LONGEST_LEAP {
+            self.leapt.fetch_add(by, Ordering::Relaxed);
+        }
+    }
+
+    /// More than a twentieth of the time passed in leaps.
+    fn is_too_much(&self) -> bool {
+        self.leapt.load(Ordering::Relaxed) * 20 > self.passed.load(Ordering::Relaxed)
+    }
+}
+
 /// Lets simulated time pass.
 struct Mover {
     centre: Arc<Centre>,
     clock: Clock,
     engine: Engine,
     to: Millis,
+    haste: Arc<Haste>,
 }
 
 impl Mover {
     /// Until the end of the stretch or `stop`.
     async fn run(self, origin: Timestamp, stop: CancellationToken) {
         let mut beats = tokio::time::interval(MOVE_EVERY);
+        let mut before: Option<Millis> = None;
         loop {
             tokio::select! {
                 () = stop.cancelled() => return,
@@ -277,6 +311,7 @@ impl Mover {
             }
             let passed = self.clock.now().duration_since(origin).as_millis();
             let now = Millis::try_from(passed).unwrap_or(self.to).min(self.to);
+            self.haste.passed(now - before.replace(now).unwrap_or(now));
             // What a capacity buffer in a cluster would be set to.
             if let Some(buffer) = Said::by(&self.engine).buffer {
                 self.centre.set_buffer(buffer);
@@ -350,5 +385,19 @@ impl Show {
             score = tokio::task::spawn_blocking(move || standings.finish(&centre)) => Ok(score?),
             () = ending.asked() => Err(DemoError::Impatient),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_machine_that_leaps_is_too_busy() {
+        let haste = Haste::default();
+        (0..1_000).for_each(|_| haste.passed(6_000));
+        assert!(!haste.is_too_much());
+        (0..10).for_each(|_| haste.passed(60_000));
+        assert!(haste.is_too_much());
     }
 }
