@@ -17,6 +17,7 @@ use super::scenario::Scenario;
 use super::units::{Millis, count, millis};
 
 pub mod hpa;
+mod leads;
 mod nodes;
 mod pods;
 pub mod sensors;
@@ -24,6 +25,7 @@ mod tally;
 
 pub use tally::{DayTally, Tally};
 
+use leads::Leads;
 use nodes::Fleet;
 use pods::Pod;
 
@@ -90,9 +92,8 @@ pub struct World {
 struct Record {
     /// Completions in the order in which they happened.
     completions: Vec<Millis>,
-    /// Last lead times seen, in milliseconds.
-    pod_leads: VecDeque<Millis>,
-    node_leads: VecDeque<Millis>,
+    pod_leads: Leads,
+    node_leads: Leads,
 }
 
 impl World {

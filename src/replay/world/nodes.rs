@@ -5,7 +5,7 @@
 
 use rand_chacha::ChaCha8Rng;
 
-use super::pods::{draw_lead, remember};
+use super::pods::draw_lead;
 use super::{Event, World};
 use crate::core::NodeSlots;
 use crate::replay::orders::{Stream, random};
@@ -173,7 +173,7 @@ impl World {
 
     pub(super) fn node_is_ready(&mut self, node: u32) {
         let lead = self.fleet.initialize(node, self.now);
-        remember(&mut self.record.node_leads, lead, LEADS_KEPT);
+        self.record.node_leads.remember(lead, LEADS_KEPT);
         self.place_pending();
         self.look_for_empty_nodes_later();
     }

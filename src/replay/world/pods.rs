@@ -1,7 +1,5 @@
 //! Worker pods: created, placed, started, stopped, killed.
 
-use std::collections::VecDeque;
-
 use rand_distr::{Distribution, LogNormal};
 
 use super::{Event, World};
@@ -194,7 +192,7 @@ impl World {
         }
         (pod.state, pod.ready) = (State::Ready, self.now);
         let lead = self.now - pod.placed;
-        remember(&mut self.record.pod_leads, lead, LEADS_KEPT);
+        self.record.pod_leads.remember(lead, LEADS_KEPT);
         for _ in 0..self.scenario.service.concurrency {
             self.idle.push_back(id);
         }
@@ -252,16 +250,6 @@ impl World {
             }
         }
         replicas
-    }
-}
-
-/// Keeps the last `kept` lead times; none of zero, which only the initial pods have.
-pub(super) fn remember(leads: &mut VecDeque<Millis>, lead: Millis, kept: usize) {
-    if lead > 0 {
-        leads.push_back(lead);
-    }
-    if leads.len() > kept {
-        leads.pop_front();
     }
 }
 

@@ -146,20 +146,9 @@ fn delay(bin: i64, least: Millis, most: Millis) -> Millis {
 impl World {
     /// The 90th percentiles of the last lead times; `None` where none was seen.
     pub fn measured_leads(&self) -> LeadTimes {
-        let percentile = |leads: &std::collections::VecDeque<Millis>| {
-            let mut sorted: Vec<Millis> = leads.iter().copied().collect();
-            sorted.sort_unstable();
-            let rank = (sorted.len() * 9).div_ceil(10);
-            rank.checked_sub(1).map(|rank| seconds(sorted[rank]))
-        };
         LeadTimes {
-            pod_seconds: percentile(&self.record.pod_leads),
-            node_seconds: percentile(&self.record.node_leads),
+            pod_seconds: self.record.pod_leads.percentile_seconds(),
+            node_seconds: self.record.node_leads.percentile_seconds(),
         }
-    }
-
-    /// Days since the start, 0 is the first.
-    pub fn day(&self) -> usize {
-        index(self.now / DAY)
     }
 }

@@ -21,6 +21,16 @@ fn tolerance_keeps_replicas_near_the_target() {
     }
 }
 
+// TestReplicaCalcScaleUpPerPodCMExternal, ScaleDownPerPodCMExternal and TolerancePerPodCMExternal in
+// replica_calculator_test.go of Kubernetes: an external metric of 8600 by its target a pod.
+#[test]
+fn kubernetes_own_vectors_of_an_external_metric_a_pod() {
+    for (current, target, expected) in [(3, 2_150.0, 4), (5, 2_867.0, 3), (3, 2_900.0, 3)] {
+        let hpa = Hpa::new(Behavior::kubernetes_default(), 1, 1_000);
+        assert_eq!(hpa.recommend(current, 8_600.0 / target), expected, "{current} {target}");
+    }
+}
+
 #[test]
 fn exact_behavior_takes_the_number_as_it_is() {
     // the sequence that was reached exactly on a real cluster with KEDA
