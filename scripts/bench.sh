@@ -21,13 +21,13 @@ export PATH="$PWD/.tools/gungraun-$gungraun/bin:$PATH"
 out=target/bench
 mkdir -p "$out"
 cargo bench --locked --quiet --profile profiling --no-run
-for bench in ticks get_metrics memory; do
+for bench in ticks get_metrics memory replay; do
   echo "== $bench"
   cargo bench --locked --quiet --profile profiling --bench "$bench" | tee "$out/$bench.txt"
 done
 
-# Median of one of divan's lines.
-divan() { awk -F '│' -v name="$1" '$1 ~ "[─ ]" name " " { gsub(/^ +| +$/, "", $3); print $3 }' "$out/ticks.txt"; }
+# Median of one of divan's lines, of `ticks` or of another bench.
+divan() { awk -F '│' -v name="$1" '$1 ~ "[─ ]" name " " { gsub(/^ +| +$/, "", $3); print $3 }' "$out/${2:-ticks}.txt"; }
 # Instructions of one of gungraun's benchmarks.
 instructions() { awk -v name="::$1 " '/::/ { at = index($0, name) } at && /Instructions:/ { split($2, part, "|"); print part[1]; exit }' "$out/get_metrics.txt"; }
 figure() { awk -F '\t' -v name="$1" '$1 == name { print $2 }' "$out/memory.txt"; }
@@ -42,6 +42,8 @@ echo
   echo "the same with a forecast (median)|$(divan one_workload_with_forecast)|50 µs"
   echo "tick of 10,000, one thread (median)|$(divan ten_thousand_workloads)|"
   echo "tick of $(figure workloads) in the engine, $(figure threads) threads (median)|$(figure engine_tick_milliseconds) ms|"
+  echo "simulated day of 50,000 orders, KEDA decides (median)|$(divan keda replay)|50 ms"
+  echo "the same, ours decides 5,760 times (median)|$(divan ours replay)|"
   echo "memory of $(figure workloads) workloads|$(figure resident_megabytes) MB|256 MB"
   echo "memory of a workload|$(figure kilobytes_each) kB|"
 } | column -t -s '|'

@@ -11,7 +11,7 @@ use crate::core::observation::LeadTimes;
 use crate::core::{Interval, Observation, QueueReading};
 use crate::replay::orders::{Stream, random};
 use crate::replay::scenario::{Scenario, Throughput};
-use crate::replay::units::{DAY, Millis, SECOND, index, millis, seconds, timestamp};
+use crate::replay::units::{Millis, SECOND, millis, seconds, timestamp};
 
 const MINUTE: Millis = 60 * SECOND;
 
