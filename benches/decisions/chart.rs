@@ -91,7 +91,14 @@ fn panel(
             bottom + 15.0
         );
     }
-    for (name, kind) in policies(&in_regime) {
+    let policies = policies(&in_regime);
+    for (name, kind) in &policies {
+        if !legend.iter().any(|(known, _)| known == name) {
+            legend.push((name.clone(), *kind));
+        }
+    }
+    // ours last, on top of the others
+    for (name, kind) in policies.into_iter().rev() {
         let scores: Vec<Score> = in_regime
             .iter()
             .flat_map(|cell| &cell.scores)
@@ -99,10 +106,7 @@ fn panel(
             .cloned()
             .collect();
         let Some(pool) = Score::pooled(&scores) else { continue };
-        let number = legend.iter().position(|(known, _)| *known == name).unwrap_or(legend.len());
-        if number == legend.len() {
-            legend.push((name.clone(), kind));
-        }
+        let number = legend.iter().position(|(known, _)| *known == name).unwrap_or(0);
         let (x, y) = (across(pool.hours_over_work()), up(pool.late_share()));
         let radius = if number == 0 { 6 } else { 4 };
         let _ = writeln!(
