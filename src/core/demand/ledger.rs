@@ -3,8 +3,6 @@
 //! Known counts come late; the queue's counters come at once but lie. What the counters say beyond
 //! the expected flows is logged as implied arrivals until the known counts are there.
 
-use std::collections::VecDeque;
-
 use super::arrivals::{ArrivalLog, Belief};
 use super::counters::CounterFilter;
 use super::present::{Dispersion, Present};
@@ -47,10 +45,7 @@ pub struct Ledger {
     /// Known arrivals from which completions are still to be told: start, end, orders.
     untold: Option<(f64, f64, f64)>,
     witness: Option<CounterWitness>,
-    /// Messages of the last three readings, newest first.
-    totals: VecDeque<f64>,
-    /// What most of the three readings before the newest showed.
-    last_steady: Option<f64>,
+    last_total: Option<f64>,
     empty_since: Option<f64>,
     /// Whether each of the last three readings was above the activation length, newest first.
     above: [bool; 3],
@@ -156,11 +151,7 @@ impl Ledger {
 
     /// Without known arrivals or completions the counters alone have to tell the service rate.
     fn witness(&mut self, at: f64, seconds: f64, total: f64, service: &Service) {
-        let before = self.totals.front().copied();
-        self.totals.push_front(total);
-        self.totals.truncate(3);
-        let steady = middle(&self.totals);
-        let last_steady = std::mem::replace(&mut self.last_steady, steady);
+        let before = self.last_total.replace(total);
         let arrivals_known = self.log.known_until().is_some_and(|until| at - until < UNWITNESSED_SECONDS);
         if arrivals_known || self.completions_known(at) {
             if let Some(witness) = self.witness.take() {
@@ -176,8 +167,8 @@ impl Ledger {
         else {
             return;
         };
-        if let (Some(from), Some(to), false) = (last_steady, steady, deep) {
-            witness.count(busy.min(from).round(), to - from, seconds);
+        if !deep {
+            witness.watch(busy.min(before).round(), total - before, seconds);
         }
         witness.learn(total - before, seconds, busy, deep, 2.0 * self.filter.noise_at(total));
     }
@@ -254,7 +245,7 @@ impl Ledger {
         if let (Some(witness), ServiceRate::Learned) = (&self.witness, policy.service_rate) {
             service.per_second = witness.service();
             // Where nothing waits as many are needed as are busy, however fast they are.
-            let doubt = if self.service.is_deep() { witness.relative_deviation() } else { 0.0 };
+            let doubt = witness.relative_deviation() * self.service.depth();
             service.lower_per_second = witness.service() * (-doubt).exp();
         }
         service
@@ -295,11 +286,4 @@ impl Ledger {
             && self.log.recent(now, 60.0).0 >= 0.9;
         votes >= 2 || (self.above[0] && known)
     }
-}
-
-/// The middle one of three readings.
-fn middle(readings: &VecDeque<f64>) -> Option<f64> {
-    let mut sorted: Vec<f64> = readings.iter().copied().collect();
-    sorted.sort_by(f64::total_cmp);
-    (sorted.len() == 3).then(|| sorted[1])
 }

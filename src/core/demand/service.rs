@@ -52,9 +52,14 @@ impl Sample {
         self.visible + self.in_flight + self.delayed
     }
 
-    /// Orders wait, more than passing through on their way to a worker.
+    /// Orders that may be visible on their way to a worker.
+    fn shallow(&self) -> f64 {
+        (0.5 * self.in_flight).max(3.0)
+    }
+
+    /// Orders wait.
     fn is_deep(&self) -> bool {
-        self.visible > (0.5 * self.in_flight).max(3.0)
+        self.visible > self.shallow()
     }
 }
 
@@ -188,9 +193,11 @@ impl ServiceLearner {
         self.samples.iter().rev().take(2).map(|sample| self.working(sample)).fold(0.0, f64::max)
     }
 
-    /// Whether orders waited at the last reading.
-    pub fn is_deep(&self) -> bool {
-        self.samples.back().is_some_and(Sample::is_deep)
+    /// How deep the queue was at the last reading: 0 where nothing waits but what is on its way to a
+    /// worker, 1 where more wait than are in work.
+    pub fn depth(&self) -> f64 {
+        let depth = |sample: &Sample| (sample.visible - sample.shallow()) / sample.in_flight.max(3.0);
+        self.samples.back().map_or(0.0, depth).clamp(0.0, 1.0)
     }
 
     /// Messages at a moment between two readings.

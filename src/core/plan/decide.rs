@@ -294,8 +294,10 @@ fn bounded(situation: &Situation, policy: &Policy, plan: &Plan, bounds: &mut Vec
 
 /// Up as ordered, down only as far as the string from now goes.
 fn planned(situation: &Situation, plan: &Plan) -> u32 {
-    let Some(fleet) = &situation.fleet else { return whole(plan.up.max(plan.now)) };
-    let existing = fleet.existing();
+    // Where the pods can't be counted, those asked for last are taken for there.
+    let Some(existing) = situation.fleet.as_ref().map(Fleet::existing).or(situation.last_desired) else {
+        return whole(plan.up.max(plan.now));
+    };
     let slack = UP_SLACK_REPLICAS + UP_SLACK_SHARE * f64::from(existing);
     let enough = existing > 0 && plan.up <= f64::from(existing) + slack;
     let up = if enough { whole(plan.up).min(existing) } else { whole(plan.up) };
