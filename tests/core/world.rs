@@ -366,6 +366,7 @@ impl Run<'_> {
             completions,
             replicas: self.world.instruments.tells_replicas.then_some(replicas),
             nodes,
+            bounds: None,
             lead_times: self.world.instruments.tells_nodes.then(|| LeadTimes {
                 pod_seconds: Some(1.15 * self.world.pod_lead),
                 node_seconds: self.world.nodes.map(|(lead, _)| 1.1 * lead),
