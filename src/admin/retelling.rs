@@ -29,9 +29,12 @@ impl TriggerExplanation {
         let queue = summary.queue.as_deref().map(|queue| format!(" (queue {queue})")).unwrap_or_default();
         let _ = writeln!(text, "{}/{}{queue}", summary.namespace, summary.name);
         self.write_headline(&mut text);
+        if let Some(decision) = &self.decision {
+            write_decision(&mut text, decision);
+        }
         self.write_problems(&mut text);
         if let Some(decision) = &self.decision {
-            self.write_decision(&mut text, decision);
+            let _ = writeln!(text, "\n{}", indented(&self.figures(decision)));
         }
         if !self.sources.is_empty() {
             let _ = writeln!(text, "\n{}", indented(&sources_table(&self.sources)));
@@ -90,19 +93,6 @@ impl TriggerExplanation {
         }
     }
 
-    fn write_decision(&self, text: &mut String, decision: &DecisionRecord) {
-        if decision.desired.is_some() {
-            let _ = writeln!(text, "  Why: {}.", without_number(&decision.reason).trim_end_matches('.'));
-        }
-        for bound in &decision.bounds {
-            let _ = writeln!(text, "  {}.", bound_sentence(bound));
-        }
-        if decision.late_first.is_some() && decision.relief.is_none() {
-            let _ = writeln!(text, "  {}.", too_late(decision));
-        }
-        let _ = writeln!(text, "\n{}", indented(&self.figures(decision)));
-    }
-
     fn figures(&self, decision: &DecisionRecord) -> Table {
         let mut table = table();
         let mut row = |name: &str, value: String, unit: &str| {
@@ -156,6 +146,18 @@ impl TriggerExplanation {
             span(age),
             decision.policy_version
         )
+    }
+}
+
+fn write_decision(text: &mut String, decision: &DecisionRecord) {
+    if decision.desired.is_some() {
+        let _ = writeln!(text, "  Why: {}.", without_number(&decision.reason).trim_end_matches('.'));
+    }
+    for bound in &decision.bounds {
+        let _ = writeln!(text, "  {}.", bound_sentence(bound));
+    }
+    if decision.late_first.is_some() && decision.relief.is_none() {
+        let _ = writeln!(text, "  {}.", too_late(decision));
     }
 }
 
@@ -262,4 +264,87 @@ fn align_right(table: &mut Table, column: usize) {
 fn indented(table: &Table) -> String {
     let lines: Vec<_> = table.to_string().lines().map(|line| format!("   {}", line.trim_end())).collect();
     lines.join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::explanation::Summary;
+    use super::*;
+    use crate::core::{Observation, Workload};
+
+    /// 900 orders wait, a worker does two a minute, and five are all that is allowed.
+    fn overwhelmed() -> TriggerExplanation {
+        let policy = Policy {
+            target_wait_seconds: Some(300.0),
+            service_rate: crate::core::ServiceRate::PerMinute(2.0),
+            max_replicas: 5,
+            time_zone: "Europe/Prague".to_owned(),
+            ..Policy::default()
+        };
+        let line = r#"{"at":"2026-11-27T12:30:00Z",
+            "queue":{"visible":900,"in_flight":5,"delayed":0,"age_seconds":4},
+            "replicas":{"ready":5,"starting":[],"pending":0,"wanted":5}}"#;
+        let observation: Observation = serde_json::from_str(line).unwrap();
+        let record = Workload::new(policy.clone()).step(&observation).unwrap();
+        let health = |source: &str, age_seconds, error: Option<&str>| SourceHealth {
+            source: source.to_owned(),
+            age_seconds,
+            error: error.map(str::to_owned),
+        };
+        TriggerExplanation {
+            summary: Summary {
+                namespace: "shop".to_owned(),
+                name: "packers".to_owned(),
+                queue: Some("orders".to_owned()),
+                mode: Some("act".to_owned()),
+                desired: record.desired,
+                error: None,
+                asked_seconds_ago: 1.0,
+            },
+            problems: Vec::new(),
+            warnings: Vec::new(),
+            decision: Some(record),
+            last_good: None,
+            decision_age_seconds: Some(2.0),
+            trouble: None,
+            sources: vec![
+                health("sqs", Some(4.0), None),
+                health("prometheus_arrivals", Some(130.0), Some("refused")),
+            ],
+            ready_replicas: Some(5),
+            room: None,
+            findings: Vec::new(),
+            policy: Some(policy),
+        }
+    }
+
+    #[test]
+    fn says_what_binds_what_helps_and_how_old_all_is() {
+        let text = overwhelmed().to_text();
+        for part in [
+            "shop/packers (queue orders)\n  5 replicas are wanted.\n  Why: maxReplicas 5 binds, ",
+            " orders will be late, the first ",
+            ": raise maxReplicas to ",
+            " to 5 by maxReplicas.",
+            "Source prometheus_arrivals fails: refused.\n  Next: run the query by hand",
+            "2 min ago  failing",
+            "Decided at 13:30:00 Europe/Prague, 2 s ago, with configuration ",
+        ] {
+            assert!(text.contains(part), "{part:?} is not in\n{text}");
+        }
+    }
+
+    #[test]
+    fn columns_of_numbers_end_in_one_line() {
+        let text = overwhelmed().to_text();
+        let ends: Vec<_> = ["backlog", "arrivals", "a worker does", "ready", "wanted ahead"]
+            .iter()
+            .map(|name| {
+                let line = text.lines().find(|line| line.trim_start().starts_with(name)).unwrap();
+                let number = line.find(|letter: char| letter.is_ascii_digit()).unwrap();
+                number + line[number..].find(' ').unwrap()
+            })
+            .collect();
+        assert!(ends.iter().all(|end| *end == ends[0]), "{text}");
+    }
 }
