@@ -84,13 +84,13 @@ impl Shortfall {
     pub fn sentence(&self) -> String {
         let show = |amount: f64| quantity::display(&self.resource, amount);
         format!(
-            "{} limit {}, {} in use, {} more needed: {} short, {} pods without a node",
+            "{} limit {}, {} in use, {} more needed: {} short, {} without a node",
             self.resource,
             show(self.limit),
             show(self.in_use),
             show(self.need),
             show(self.short),
-            self.pods
+            if self.pods == 1 { "1 pod".to_owned() } else { format!("{} pods", self.pods) }
         )
     }
 }

@@ -32,7 +32,7 @@ pub struct Peak {
 pub fn ahead_of(record: &DecisionRecord, existing: u32) -> Option<Peak> {
     let present = existing.max(record.desired.unwrap_or(0));
     let foreseen = foreseen(record, present);
-    let near = (record.ahead > present).then(|| Peak {
+    let near = (f64::from(record.ahead) > threshold(present)).then(|| Peak {
         replicas: record.ahead,
         from: record.at,
         until: later(record.at, SHORT_PEAK),
@@ -61,8 +61,8 @@ fn foreseen(record: &DecisionRecord, present: u32) -> Option<Peak> {
         from += STEP_SECONDS;
     }
     let top = needs.iter().map(|(_, need)| *need).fold(0.0, f64::max);
-    let least = f64::from(present) * PEAK_SHARE;
-    if top <= least.max(f64::from(present) + 1.0) {
+    let least = threshold(present);
+    if top <= least {
         return None;
     }
     let start = needs.iter().find(|(_, need)| *need > least)?.0;
@@ -71,6 +71,11 @@ fn foreseen(record: &DecisionRecord, present: u32) -> Option<Peak> {
     let replicas = top.ceil().min(100_000.0) as u32;
     let after = |seconds: f64| later(record.at, SignedDuration::from_secs_f64(seconds));
     Some(Peak { replicas, from: after(start), until: after(last + WINDOW_SECONDS) })
+}
+
+/// More replicas than this are a peak.
+fn threshold(present: u32) -> f64 {
+    (f64::from(present) * PEAK_SHARE).max(f64::from(present) + 1.0)
 }
 
 fn later(moment: Timestamp, duration: SignedDuration) -> Timestamp {
@@ -97,6 +102,7 @@ mod tests {
                 vec![(1800.0, 18_000.0), (3600.0, 72_000.0), (7200.0, 108_000.0)],
                 Some((30, 26, 61)),
             ),
+            ("a little ahead", 10, 12, vec![(3600.0, 36_000.0)], None),
             ("only ahead", 10, 14, vec![(3600.0, 36_000.0)], Some((14, 0, 30))),
             ("no outlook", 10, 10, vec![], None),
         ] {

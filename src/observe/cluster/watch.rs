@@ -10,6 +10,7 @@ use std::time::Duration;
 use futures::StreamExt;
 use jiff::Timestamp;
 use kube::api::Api;
+use kube::core::Status;
 use kube::runtime::reflector::{Lookup, ObjectRef, Store, store::Writer};
 use kube::runtime::watcher::{self, Event};
 use kube::{Client, Resource};
@@ -186,10 +187,10 @@ where
     }
 
     fn broke(&self, error: &watcher::Error) {
-        let code = status_code(error);
+        let code = status(error).map(|status| status.code);
         let advice =
             if code == Some(403) { ": the service account needs get, list and watch on them" } else { "" };
-        let message = format!("{} cannot be watched: {error}{advice}", self.resource);
+        let message = format!("{} cannot be watched: {}{advice}", self.resource, words(error));
         let mut standing = lock(&self.standing);
         // The API server knows no such path: the kind is not installed.
         let is_absent = code == Some(404);
@@ -204,16 +205,21 @@ where
     }
 }
 
-/// The HTTP status with which the API server refused.
-fn status_code(error: &watcher::Error) -> Option<u16> {
+/// What the API server answered, where it answered.
+fn status(error: &watcher::Error) -> Option<&Status> {
     match error {
         watcher::Error::InitialListFailed(error)
         | watcher::Error::WatchStartFailed(error)
         | watcher::Error::WatchFailed(error) => match error {
-            kube::Error::Api(status) => Some(status.code),
+            kube::Error::Api(status) => Some(status),
             _ => None,
         },
-        watcher::Error::WatchError(status) => Some(status.code),
+        watcher::Error::WatchError(status) => Some(status),
         watcher::Error::NoResourceVersion => None,
     }
+}
+
+/// An error for a person: the API server's own words, where there are any.
+fn words(error: &watcher::Error) -> String {
+    status(error).map_or_else(|| error.to_string(), |status| status.message.clone())
 }
