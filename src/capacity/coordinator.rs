@@ -31,9 +31,9 @@ use crate::trigger::Mode;
 /// How often snapshots are looked at: pods that come must not be bought room for twice.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 /// How often the list of workloads is read.
-const LIST_EVERY_SECONDS: f64 = 2.0;
+const LIST_EVERY_SECONDS: f64 = 3.0;
 /// How often findings are looked at for events.
-const TELL_EVERY_SECONDS: f64 = 5.0;
+const TELL_EVERY_SECONDS: f64 = 10.0;
 /// Room is held for this long unless renewed.
 const HELD_FOR: Duration = Duration::from_mins(10);
 /// It is renewed when less than this is left.

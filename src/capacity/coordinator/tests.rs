@@ -16,6 +16,7 @@ use crate::observe::{Observed, SimulatedSources};
 
 const LEASE: &str = "/apis/coordination.k8s.io/v1/namespaces/peakscaler/leases/peakscaler";
 const BUFFER: &str = "/apis/autoscaling.x-k8s.io/v1beta1/namespaces/shop/capacitybuffers/pickers-ahead";
+const SCALE: &str = "/apis/apps/v1/namespaces/shop/deployments/pickers-ahead/scale";
 const EVENTS: &str = "/apis/events.k8s.io/v1/namespaces/shop/events";
 
 /// Objects by path, and every write.
@@ -116,10 +117,15 @@ struct Scene {
     centre: Arc<Mutex<Centre>>,
     engine: Engine,
     client: Client,
+    kind: HolderKind,
 }
 
 impl Scene {
     async fn start() -> Self {
+        Self::start_with(HolderKind::CapacityBuffer).await
+    }
+
+    async fn start_with(kind: HolderKind) -> Self {
         let server = ApiServer::default();
         server.put(
             LEASE,
@@ -136,14 +142,21 @@ impl Scene {
                 "spec": {"replicas": 0, "scalableRef": {"kind": "Deployment", "name": "pickers"}},
             }),
         );
+        server.put(
+            SCALE,
+            json!({
+                "apiVersion": "autoscaling/v1", "kind": "Scale",
+                "metadata": {"name": "pickers-ahead", "namespace": "shop"}, "spec": {"replicas": 0},
+            }),
+        );
         let centre = Arc::new(Mutex::new(Centre { backlog: 6000.0, pods: 4, has_workload: true }));
         let seen = (server.clone(), centre.clone());
         let sources =
-            SimulatedSources::generated(move |_, now| observed(&seen.0, *seen.1.lock().unwrap(), now));
+            SimulatedSources::generated(move |_, now| observed(&seen.0, kind, *seen.1.lock().unwrap(), now));
         let options = EngineOptions { tick: Duration::from_millis(100), ..EngineOptions::default() };
         let engine = Engine::start(options, Arc::new(sources), Clock::real(), None);
         let client = server.start().await;
-        let scene = Self { server, centre, engine, client };
+        let scene = Self { server, centre, engine, client, kind };
         scene.ask();
         scene
     }
@@ -155,7 +168,10 @@ impl Scene {
             ("targetWait", "5m"),
             ("serviceRate", "60"),
             ("nodePool", "pickers"),
-            ("capacityBuffer", "pickers-ahead"),
+            (
+                if self.kind == HolderKind::Placeholder { "placeholder" } else { "capacityBuffer" },
+                "pickers-ahead",
+            ),
         ];
         let metadata = metadata.map(|(key, value)| (key.to_owned(), value.to_owned()));
         self.engine.entry("shop", "pickers", &metadata.into()).unwrap()
@@ -192,9 +208,9 @@ impl Scene {
     }
 }
 
-fn observed(server: &ApiServer, centre: Centre, now: Timestamp) -> Observed {
-    let buffer = server.get(BUFFER);
-    let mut found = holder(HolderKind::CapacityBuffer);
+fn observed(server: &ApiServer, kind: HolderKind, centre: Centre, now: Timestamp) -> Observed {
+    let buffer = server.get(if kind == HolderKind::Placeholder { SCALE } else { BUFFER });
+    let mut found = holder(kind);
     found.replicas = buffer["spec"]["replicas"].as_u64().unwrap().try_into().unwrap();
     found.resource_version = buffer["metadata"]["resourceVersion"].as_str().map(str::to_owned);
     found.expires =
@@ -324,5 +340,17 @@ async fn findings_are_told_on_the_scaled_object() {
     );
     assert!(event["note"].as_str().unwrap().contains("cpu limit 60, 12 in use"), "{event}");
     assert_eq!(event["type"], "Warning");
+    coordinator.stop().await;
+}
+
+#[tokio::test]
+async fn a_placeholder_is_scaled_in_the_place_of_a_buffer() {
+    let scene = Scene::start_with(HolderKind::Placeholder).await;
+    let (_, coordinator) = scene.coordinate("five");
+    let placeholders = |scene: &Scene| scene.server.get(SCALE)["spec"]["replicas"].as_u64().unwrap();
+    scene.until("placeholders", |scene| placeholders(scene) > 0).await;
+    assert_eq!((placeholders(&scene), scene.held()), (ahead(&scene) - 4, 0), "nobody writes the buffer");
+    scene.change(|centre| centre.has_workload = false);
+    scene.until("none", |scene| placeholders(scene) == 0).await;
     coordinator.stop().await;
 }
