@@ -23,8 +23,8 @@ use super::permit::{Permit, permit};
 use super::wish::{LastWrite, Wish, to_write};
 use crate::clock::{Clock, later, seconds_between};
 use crate::engine::{Engine, Entry};
+use crate::observe::WorkloadId;
 use crate::observe::cluster::facts::{CapacityFacts, HolderFacts, Named};
-use crate::observe::{CapacityFacts as Facts, WorkloadId};
 use crate::telemetry::catalogue;
 use crate::trigger::Mode;
 
@@ -408,7 +408,7 @@ async fn keep(edge: &Edge, term: &mut Term) -> bool {
 }
 
 impl Coordinated {
-    fn facts(&self) -> Option<Arc<Facts>> {
+    fn facts(&self) -> Option<Arc<CapacityFacts>> {
         self.entries.iter().find_map(|entry| entry.snapshot()?.capacity.clone())
     }
 

@@ -59,16 +59,13 @@ pub(super) enum WriteError {
 
 impl From<kube::Error> for WriteError {
     fn from(error: kube::Error) -> Self {
-        match &error {
-            kube::Error::Api(status) if status.code == 404 => Self::Gone,
-            kube::Error::Api(status) if status.code == 409 && status.message.contains("Apply failed") => {
-                Self::Owned(status.message.clone())
-            }
-            kube::Error::Api(status) if status.code == 409 => Self::Changed,
-            kube::Error::Api(status) if status.code == 403 => {
-                Self::Failed(format!("{}: grant patch on it to the service account", status.message))
-            }
-            _ => Self::Failed(error.to_string()),
+        let kube::Error::Api(status) = &error else { return Self::Failed(error.to_string()) };
+        match status.code {
+            404 => Self::Gone,
+            409 if status.message.contains("Apply failed") => Self::Owned(status.message.clone()),
+            409 => Self::Changed,
+            403 => Self::Failed(format!("{}: grant patch on it to the service account", status.message)),
+            _ => Self::Failed(status.message.clone()),
         }
     }
 }

@@ -49,10 +49,11 @@ pub fn permit(
         Named::Found(holder) => holder,
     };
     match &facts.target {
-        Named::Found(target) => match for_other_pods(holder, &what, target) {
-            Some(finding) => return Err(finding),
-            None => {}
-        },
+        Named::Found(target) => {
+            if let Some(finding) = for_other_pods(holder, &what, target) {
+                return Err(finding);
+            }
+        }
         // Workers that are gone need no room: it may be given back.
         Named::Missing => {}
         Named::NotNamed | Named::Unknown | Named::NoSuchKind => return Ok(None),

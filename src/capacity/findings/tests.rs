@@ -146,121 +146,11 @@ fn nothing_is_found_where_nothing_is_wrong() {
     assert_eq!(found(&CapacityFacts::default(), &rising, &trigger(BUFFER)), [], "nothing is known");
 }
 
-#[test]
-fn facts_make_findings() {
-    use FindingKind as Kind;
+type Case = (&'static str, CapacityFacts, Option<FindingKind>);
+
+/// Each case makes just the finding that is expected, while the load rises.
+fn each(cases: Vec<Case>) {
     let rising = record(now(), 10, 24, &[(3600.0, 72_000.0)]);
-    let with = |change: &dyn Fn(&mut CapacityFacts)| {
-        let mut facts = facts();
-        change(&mut facts);
-        facts
-    };
-    let buffer = |change: &dyn Fn(&mut HolderFacts)| {
-        let mut buffer = holder(HolderKind::CapacityBuffer);
-        change(&mut buffer);
-        with(&|facts| facts.holder = Named::Found(buffer.clone()))
-    };
-    let said = |kind, minute: &str| {
-        let at = format!("2026-11-27T08:{minute}:00Z").parse().unwrap();
-        let refusal = Refusal { at, kind, message: "no".to_owned() };
-        with(&|facts| facts.refusals = vec![refusal.clone()])
-    };
-    let condition = |kind: &str, status: &str, message: &str| Condition {
-        kind: kind.to_owned(),
-        status: status.to_owned(),
-        reason: "Reason".to_owned(),
-        message: message.to_owned(),
-    };
-    let cases: Vec<(&str, CapacityFacts, Option<Kind>)> = vec![
-        ("no Karpenter", with(&|facts| facts.has_karpenter = Some(false)), Some(Kind::NoKarpenter)),
-        ("no pool", with(&|facts| facts.pool = Named::Missing), Some(Kind::PoolMissing)),
-        ("no buffer", with(&|facts| facts.holder = Named::Missing), Some(Kind::HolderMissing)),
-        ("unbounded", buffer(&|buffer| buffer.has_limits = false), Some(Kind::BufferUnlimited)),
-        (
-            "cannot",
-            buffer(&|buffer| {
-                let message = "3/10 virtual pods required new capacity, 2 failed";
-                buffer.conditions = vec![condition("Provisioning", "False", message)];
-            }),
-            Some(Kind::BufferRefused),
-        ),
-        (
-            "can",
-            buffer(&|buffer| {
-                let message = "3/10 virtual pods required new capacity, 0 failed";
-                buffer.conditions = vec![condition("Provisioning", "False", message)];
-            }),
-            None,
-        ),
-        (
-            "pool too small",
-            with(&|facts| facts.pool = Named::Found(pool(20.0))),
-            Some(Kind::PoolLimitBelowPlan),
-        ),
-        (
-            "pool too small for the most",
-            with(&|facts| facts.pool = Named::Found(pool(30.0))),
-            Some(Kind::PoolLimitBelowMaximum),
-        ),
-        ("limits", said(RefusalKind::Limits, "05"), Some(Kind::LimitsExceeded)),
-        ("limits, long ago", said(RefusalKind::Limits, "00").clone_at("07"), None),
-        ("no capacity", said(RefusalKind::InsufficientCapacity, "09"), Some(Kind::InsufficientCapacity)),
-        (
-            "expiry",
-            with(&|facts| facts.claims[0].expires = Some("2026-11-27T08:20:00Z".parse().unwrap())),
-            Some(Kind::NodesExpireInPeak),
-        ),
-        (
-            "no budget",
-            with(&|facts| facts.pool = Named::Found(PoolFacts { budgets: vec![], ..pool(60.0) })),
-            Some(Kind::ConsolidationInPeak),
-        ),
-        (
-            "metric dropped",
-            with(&|facts| {
-                facts.scaled_object = Named::Found(ScaledObjectFacts {
-                    metric_names: Some(vec!["s1-aws-sqs-orders".to_owned()]),
-                    bounds: ReplicaBounds { min: None, max: Some(40) },
-                    ..ScaledObjectFacts::default()
-                });
-            }),
-            Some(Kind::MetricMissing),
-        ),
-        (
-            "tolerance",
-            with(&|facts| facts.autoscaler.as_mut().unwrap().tolerances[1] = None),
-            Some(Kind::AutoscalerTolerance),
-        ),
-        (
-            "target",
-            with(&|facts| facts.autoscaler.as_mut().unwrap().targets = vec![5.0]),
-            Some(Kind::AutoscalerTarget),
-        ),
-        (
-            "spread",
-            with(&|facts| {
-                let Named::Found(target) = &mut facts.target else { return };
-                target.obstacles = vec!["a required anti-affinity".to_owned()];
-            }),
-            Some(Kind::SlotsUnknown),
-        ),
-        (
-            "unseen",
-            with(&|facts| {
-                facts.broken_since = Some("2026-11-27T08:09:00Z".parse().unwrap());
-                facts.troubles = vec!["pods cannot be watched: refused".to_owned()];
-            }),
-            Some(Kind::ClusterUnseen),
-        ),
-        (
-            "not allowed",
-            with(&|facts| {
-                facts.troubled_since = Some("2026-11-27T08:09:00Z".parse().unwrap());
-                facts.troubles = vec!["nodes cannot be watched: forbidden".to_owned()];
-            }),
-            Some(Kind::NotWatched),
-        ),
-    ];
     for (what, facts, expected) in cases {
         let found = found(&facts, &rising, &trigger(BUFFER));
         let kinds: Vec<_> = found.iter().map(|finding| finding.kind).collect();
@@ -268,18 +158,124 @@ fn facts_make_findings() {
     }
 }
 
-trait At {
-    fn clone_at(self, hour: &str) -> Self;
+fn with(change: impl FnOnce(&mut CapacityFacts)) -> CapacityFacts {
+    let mut facts = facts();
+    change(&mut facts);
+    facts
 }
 
-impl At for CapacityFacts {
-    /// The same, said in another hour.
-    fn clone_at(mut self, hour: &str) -> Self {
-        for refusal in &mut self.refusals {
-            refusal.at = format!("2026-11-27T{hour}:59:00Z").parse().unwrap();
-        }
-        self
-    }
+fn buffer_with(change: impl FnOnce(&mut HolderFacts)) -> CapacityFacts {
+    let mut buffer = holder(HolderKind::CapacityBuffer);
+    change(&mut buffer);
+    with(|facts| facts.holder = Named::Found(buffer))
+}
+
+fn provisioning(message: &str) -> CapacityFacts {
+    buffer_with(|buffer| {
+        buffer.conditions = vec![Condition {
+            kind: "Provisioning".to_owned(),
+            status: "False".to_owned(),
+            reason: "RequiresNewCapacity".to_owned(),
+            message: message.to_owned(),
+        }];
+    })
+}
+
+fn said(kind: RefusalKind, time: &str) -> CapacityFacts {
+    let at = format!("2026-11-27T{time}:00Z").parse().unwrap();
+    with(|facts| facts.refusals = vec![Refusal { at, kind, message: "no".to_owned() }])
+}
+
+#[test]
+fn what_holds_room_and_the_pool_make_findings() {
+    use FindingKind as Kind;
+    each(vec![
+        ("no buffer", with(|facts| facts.holder = Named::Missing), Some(Kind::HolderMissing)),
+        ("unbounded", buffer_with(|buffer| buffer.has_limits = false), Some(Kind::BufferUnlimited)),
+        (
+            "cannot",
+            provisioning("3/10 virtual pods required new capacity, 2 failed"),
+            Some(Kind::BufferRefused),
+        ),
+        ("can", provisioning("3/10 virtual pods required new capacity, 0 failed"), None),
+        ("no Karpenter", with(|facts| facts.has_karpenter = Some(false)), Some(Kind::NoKarpenter)),
+        ("no pool", with(|facts| facts.pool = Named::Missing), Some(Kind::PoolMissing)),
+        (
+            "pool too small",
+            with(|facts| facts.pool = Named::Found(pool(20.0))),
+            Some(Kind::PoolLimitBelowPlan),
+        ),
+        (
+            "pool too small for the most",
+            with(|facts| facts.pool = Named::Found(pool(30.0))),
+            Some(Kind::PoolLimitBelowMaximum),
+        ),
+        ("limits", said(RefusalKind::Limits, "08:05"), Some(Kind::LimitsExceeded)),
+        ("limits, long ago", said(RefusalKind::Limits, "07:59"), None),
+        ("no capacity", said(RefusalKind::InsufficientCapacity, "08:09"), Some(Kind::InsufficientCapacity)),
+        (
+            "expiry",
+            with(|facts| facts.claims[0].expires = Some("2026-11-27T08:20:00Z".parse().unwrap())),
+            Some(Kind::NodesExpireInPeak),
+        ),
+        (
+            "no budget",
+            with(|facts| facts.pool = Named::Found(PoolFacts { budgets: vec![], ..pool(60.0) })),
+            Some(Kind::ConsolidationInPeak),
+        ),
+    ]);
+}
+
+#[test]
+fn what_scales_and_what_is_seen_make_findings() {
+    use FindingKind as Kind;
+    let dropped = ScaledObjectFacts {
+        metric_names: Some(vec!["s1-aws-sqs-orders".to_owned()]),
+        bounds: ReplicaBounds { min: None, max: Some(40) },
+        ..ScaledObjectFacts::default()
+    };
+    let since = "2026-11-27T08:09:00Z".parse().unwrap();
+    each(vec![
+        (
+            "metric dropped",
+            with(|facts| facts.scaled_object = Named::Found(dropped)),
+            Some(Kind::MetricMissing),
+        ),
+        (
+            "tolerance",
+            with(|facts| facts.autoscaler.as_mut().unwrap().tolerances[1] = None),
+            Some(Kind::AutoscalerTolerance),
+        ),
+        (
+            "target",
+            with(|facts| facts.autoscaler.as_mut().unwrap().targets = vec![5.0]),
+            Some(Kind::AutoscalerTarget),
+        ),
+        (
+            "spread",
+            with(|facts| {
+                let Named::Found(target) = &mut facts.target else { return };
+                target.obstacles = vec!["a required anti-affinity".to_owned()];
+            }),
+            Some(Kind::SlotsUnknown),
+        ),
+        (
+            "unseen",
+            with(|facts| {
+                facts.broken_since = Some(since);
+                facts.troubles = vec!["pods cannot be watched: refused".to_owned()];
+            }),
+            Some(Kind::ClusterUnseen),
+        ),
+        (
+            "not allowed",
+            with(|facts| {
+                facts.troubled_since = Some(since);
+                facts.troubles = vec!["nodes cannot be watched: forbidden".to_owned()];
+            }),
+            Some(Kind::NotWatched),
+        ),
+    ]);
 }
 
 #[test]

@@ -106,9 +106,9 @@ impl ScaledObjectFacts {
     pub(super) fn of_json(uid: String, object: &Value) -> Self {
         let spec = &object["spec"];
         // KEDA's own defaults where the field is left out.
-        let count = |key: &str, standard: u32| match &spec[key] {
-            Value::Null => Some(standard),
-            value => value.as_u64().and_then(|count| u32::try_from(count).ok()),
+        let count = |key: &str, standard: u32| {
+            let standard = spec[key].is_null().then_some(standard);
+            standard.or_else(|| spec[key].as_u64().and_then(|count| u32::try_from(count).ok()))
         };
         let status = &object["status"];
         let names = status["externalMetricNames"].as_array();

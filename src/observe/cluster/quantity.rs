@@ -50,10 +50,7 @@ fn is_exponent(text: &str, letter: char) -> bool {
 /// The amounts of a JSON object such as `status.capacity`; what is no quantity is left out.
 pub fn of_json(amounts: &Value) -> Resources {
     let entry = |(name, amount): (&String, &Value)| {
-        let amount = match amount {
-            Value::String(text) => parse(text),
-            other => other.as_f64(),
-        };
+        let amount = amount.as_str().map_or_else(|| amount.as_f64(), parse);
         amount.map(|amount| (name.clone(), amount))
     };
     amounts.as_object().into_iter().flatten().filter_map(entry).collect()

@@ -210,10 +210,13 @@ fn status(error: &watcher::Error) -> Option<&Status> {
     match error {
         watcher::Error::InitialListFailed(error)
         | watcher::Error::WatchStartFailed(error)
-        | watcher::Error::WatchFailed(error) => match error {
-            kube::Error::Api(status) => Some(status),
-            _ => None,
-        },
+        | watcher::Error::WatchFailed(error) => {
+            if let kube::Error::Api(status) = error {
+                Some(status)
+            } else {
+                None
+            }
+        }
         watcher::Error::WatchError(status) => Some(status),
         watcher::Error::NoResourceVersion => None,
     }
