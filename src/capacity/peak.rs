@@ -66,11 +66,11 @@ fn foreseen(record: &DecisionRecord, present: u32) -> Option<Peak> {
         return None;
     }
     let start = needs.iter().find(|(_, need)| *need > least)?.0;
-    let last = needs.iter().rev().find(|(_, need)| *need >= TOP_SHARE * top)?.0;
+    let end = needs.iter().rev().find(|(_, need)| *need >= TOP_SHARE * top)?.0;
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "not negative, bounded here")]
     let replicas = top.ceil().min(100_000.0) as u32;
     let after = |seconds: f64| later(record.at, SignedDuration::from_secs_f64(seconds));
-    Some(Peak { replicas, from: after(start), until: after(last + WINDOW_SECONDS) })
+    Some(Peak { replicas, from: after(start), until: after(end + WINDOW_SECONDS) })
 }
 
 /// More replicas than this are a peak.

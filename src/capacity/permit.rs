@@ -129,7 +129,7 @@ mod tests {
         let placeholder = holder(HolderKind::Placeholder);
         let others = |manager: &str, replicas| {
             let other_manager = Some(manager.to_owned());
-            Named::Found(HolderFacts { other_manager, replicas, ..buffer.clone() })
+            Named::Found(HolderFacts { replicas, other_manager, ..buffer.clone() })
         };
         let held = |by: &str, expires: &str| {
             Named::Found(HolderFacts {

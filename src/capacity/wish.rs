@@ -62,8 +62,8 @@ pub fn to_write(
     if wished == present || (wished < present && in_doubt) {
         return None;
     }
-    let least = if wished > present { RAISE_EVERY_SECONDS } else { LOWER_EVERY_SECONDS };
-    let is_too_soon = last.is_some_and(|last| seconds_between(last.at, now) < least);
+    let pause = if wished > present { RAISE_EVERY_SECONDS } else { LOWER_EVERY_SECONDS };
+    let is_too_soon = last.is_some_and(|last| seconds_between(last.at, now) < pause);
     (!is_too_soon).then_some(wished)
 }
 

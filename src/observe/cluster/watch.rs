@@ -194,9 +194,10 @@ where
         let mut standing = lock(&self.standing);
         // The API server knows no such path: the kind is not installed.
         let is_absent = code == Some(404);
-        match (&standing.broken, is_absent) {
-            (None, false) => tracing::warn!(error = %message, "a watch ended"),
-            _ => tracing::debug!(error = %message, "a watch ended"),
+        if standing.broken.is_none() && !is_absent {
+            tracing::warn!(error = %message, "a watch ended");
+        } else {
+            tracing::debug!(error = %message, "a watch ended");
         }
         let since = standing.broken.take().map_or_else(|| self.clock.now(), |(since, _)| since);
         *standing = Standing { is_listed: standing.is_listed, broken: Some((since, message)), is_absent };
