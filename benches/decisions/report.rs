@@ -1,6 +1,7 @@
 //! The document: goals, a line a cell, then every policy in every cell.
 
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use peakscaler::replay::bootstrap;
 use peakscaler::replay::score::Score;
@@ -32,13 +33,16 @@ is in time (Yao, Demers, Shenker). *warned*: mean minutes from our warning to a 
 /// The whole document.
 pub(crate) fn markdown(cells: &[CellResult], cost: &Cost) -> String {
     let mut text = INTRODUCTION.to_owned();
-    let minutes = cost.elapsed.as_secs_f64() / 60.0;
+    let minutes = |time: Duration| time.as_secs_f64() / 60.0;
+    let processor =
+        cost.processor.map_or(String::new(), |time| format!(" ({:.1} min of processor time)", minutes(time)));
     let runs: usize = cells.iter().map(|cell| cell.scores.len()).sum();
     let _ = writeln!(
         text,
-        "\nThis run: {} cells, {runs} pairs of cell and policy, {} days in all cells, {minutes:.1} min on {} threads.",
+        "\nThis run: {} cells, {runs} pairs of cell and policy, {} days in all cells, {:.1} min on {} threads{processor}.",
         cells.len(),
         cost.days,
+        minutes(cost.elapsed),
         cost.threads
     );
     text.push_str("\n![late orders against cost](benchmark.svg)\n\n## Goals\n\n");
