@@ -9,8 +9,8 @@ use super::situation::{Fleet, Situation};
 use super::string::{Corridor, Segment};
 use super::tuning::{
     CATCH_UP_SHARE, CUT_OFF_RESERVE, CYCLE_SECONDS, DEVIATIONS, DOUBTFUL_AGE_SECONDS, DOWN_SLACK_REPLICAS,
-    LEAST_CATCH_UP_SECONDS, MOST_SPREAD_SECONDS, NODE_DEVIATIONS, SETTLED_SHARE, SURE_DEVIATION,
-    UP_SLACK_REPLICAS, UP_SLACK_SHARE, WAIT_LIMIT, WAIT_RESERVE,
+    LEAST_CATCH_UP_SECONDS, NODE_DEVIATIONS, SETTLED_SHARE, SURE_DEVIATION, UP_SLACK_REPLICAS,
+    UP_SLACK_SHARE, WAIT_LIMIT, WAIT_RESERVE,
 };
 use crate::core::decision::{
     Binding, Bound, BoundKind, DecisionError, DecisionRecord, ForecastSummary, policy_version,
@@ -158,13 +158,11 @@ impl<'a> Lines<'a> {
             blind_seconds: 0.0,
         };
         let wait = policy.target_wait_seconds.unwrap_or(600.0);
-        let answer = situation.pod_lead_seconds + CYCLE_SECONDS;
-        let spread = (wait * WAIT_LIMIT - 2.0 * answer).min(MOST_SPREAD_SECONDS);
         Self {
             curves,
             soft: curves.due(situation, policy, soft),
             hard: curves.due(situation, policy, hard),
-            catch_up: (wait * CATCH_UP_SHARE).max(LEAST_CATCH_UP_SECONDS).max(spread),
+            catch_up: (wait * CATCH_UP_SHARE).max(LEAST_CATCH_UP_SECONDS),
             hard_catch_up: (wait * (1.0 - WAIT_LIMIT)).max(LEAST_CATCH_UP_SECONDS),
         }
     }

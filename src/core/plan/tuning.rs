@@ -2,12 +2,9 @@
 
 /// The due curve is drawn for this share of the target wait; the rest is left for shocks.
 pub const WAIT_RESERVE: f64 = 0.7;
-/// Orders that are behind the reserved due curve may be caught up over at least this share of the
-/// wait: what the reserve leaves before they are late in truth.
+/// Orders that are behind the reserved due curve may be caught up over this share of the wait:
+/// what the reserve leaves before they are late in truth.
 pub const CATCH_UP_SHARE: f64 = 0.28;
-/// Where the wait is longer than two answers take (see [`CYCLE_SECONDS`]), a lump is spread over what
-/// is left of it, up to so many seconds: the second answer mends what the first misjudged.
-pub const MOST_SPREAD_SECONDS: f64 = 600.0;
 /// Share of the wait that may be used up before an order counts as saved by a steep slope.
 pub const WAIT_LIMIT: f64 = 0.92;
 /// Share of the time from cut-off to dispatch that the plan uses.
