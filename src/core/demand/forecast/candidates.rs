@@ -8,25 +8,40 @@
 
 use std::collections::VecDeque;
 
+use super::drift::Drift;
 use super::level::Level;
 use super::profile::{Profile, WEEK};
+use super::year::Year;
 
 /// Weeks of which the same-slot mean is taken.
 const MEAN_WEEKS: usize = 4;
 /// Half-life of the scores, in days: about the last four weeks count.
 const SCORE_HALF_LIFE_DAYS: f64 = 14.0;
 /// Power of best error over own error that is a candidate's weight.
-const SHARPNESS: i32 = 12;
+const SHARPNESS: i32 = 16;
 /// Memories of the profiles, in weeks.
-const PROFILE_WEEKS: [f64; 2] = [4.0, 12.0];
+const PROFILE_WEEKS: [f64; 2] = [4.0, 20.0];
 /// Memories of the levels, in days; each is combined with each profile.
 const LEVEL_DAYS: [f64; 3] = [2.0, 5.0, 15.0];
+/// Memory of the level that goes with the drifted shape, and of the one that moves as it did a year ago.
+const MIDDLE_DAYS: f64 = 5.0;
+/// Shapes: the profiles, and the first one drifted.
+const SHAPES: usize = PROFILE_WEEKS.len() + 1;
+/// The shape that drifts.
+const DRIFTED: usize = PROFILE_WEEKS.len();
 /// Memory of the level that the profiles are shares of.
 const REFERENCE_DAYS: f64 = 6.0;
 /// Days whose plain mean is the level before levels can be followed.
 const START_DAYS: f64 = 7.0;
 const NAMED: usize = 2;
-const COUNT: usize = NAMED + PROFILE_WEEKS.len() * LEVEL_DAYS.len();
+const SCALED: usize = PROFILE_WEEKS.len() * LEVEL_DAYS.len() + 2;
+const COUNT: usize = NAMED + SCALED;
+/// A day on which all candidates err by more than so many times the usual counts as so many.
+const CLIP_LOSS: f64 = 2.0;
+/// So many silent days in a row may be a new weekly pause.
+const LONGEST_WEEKEND: f64 = 2.0;
+/// Gain of the usual loss, a day.
+const USUAL_LOSS_GAIN: f64 = 0.1;
 
 /// All candidates, their scores and what they need to know.
 #[derive(Debug, Clone, PartialEq)]
@@ -38,7 +53,11 @@ pub(super) struct Candidates {
     levels: Vec<Level>,
     losses: [f64; COUNT],
     start_days: f64,
-    shares: [Vec<f64>; PROFILE_WEEKS.len()],
+    usual_loss: f64,
+    drift: Drift,
+    year: Year,
+    silent_weekdays: [bool; WEEK],
+    shares: [Vec<f64>; SHAPES],
     predictions: [Vec<f64>; COUNT],
 }
 
@@ -49,7 +68,11 @@ impl Candidates {
             recent: VecDeque::with_capacity(MEAN_WEEKS * WEEK + 1),
             profiles: PROFILE_WEEKS.map(|weeks| Profile::new(slots, weeks)),
             reference: Level::new(REFERENCE_DAYS),
-            levels: PROFILE_WEEKS.iter().flat_map(|_| LEVEL_DAYS.map(Level::new)).collect(),
+            levels: (0..SCALED).map(|index| Level::new(member(index).1)).collect(),
+            year: Year::new(),
+            silent_weekdays: [false; WEEK],
+            usual_loss: 0.0,
+            drift: Drift::new(slots),
             losses: [0.0; COUNT],
             start_days: 0.0,
             shares: std::array::from_fn(|_| vec![0.0; slots]),
@@ -83,9 +106,13 @@ impl Candidates {
             0 => "last week".to_owned(),
             1 => "four-week mean".to_owned(),
             other => {
-                let weeks = PROFILE_WEEKS[(other - NAMED) / LEVEL_DAYS.len()];
-                let days = LEVEL_DAYS[(other - NAMED) % LEVEL_DAYS.len()];
-                format!("{days}-day level, {weeks}-week profile")
+                let (shape, days) = member(other - NAMED);
+                let shape = match PROFILE_WEEKS.get(shape) {
+                    Some(weeks) => format!("{weeks}-week profile"),
+                    None => "drifting profile".to_owned(),
+                };
+                let season = if other + 1 == COUNT { ", moving as a year ago" } else { "" };
+                format!("{days}-day level, {shape}{season}")
             }
         })
     }
@@ -101,41 +128,67 @@ impl Candidates {
     /// Scores the candidates on a day (`NaN`: missing), then learns it. The call before must have
     /// been [`Self::predict`] of that very day: its parts are what is scored.
     pub(super) fn learn(&mut self, weekday: usize, values: &[f64]) {
-        if values.iter().any(|value| !value.is_nan()) {
-            self.score(values);
-            self.learn_level_and_profile(weekday, values);
+        if values.iter().all(|value| value.is_nan()) {
+            self.year.learn(self.reference.open_value());
+            self.remember(Some(values));
+            return;
         }
-        self.remember(values);
+        let losses = (self.losses, self.usual_loss);
+        self.score(values);
+        let told = self.learn_level_and_profile(weekday, values);
+        if !told {
+            (self.losses, self.usual_loss) = losses;
+        }
+        self.remember(told.then_some(values));
     }
 
     /// Learns a day long past, of which only level and profile will still be known.
     pub(super) fn absorb(&mut self, weekday: usize, values: &[f64]) {
-        if values.iter().any(|value| !value.is_nan()) {
-            for (profile, shares) in self.profiles.iter().zip(&mut self.shares) {
-                profile.own_shares(weekday, shares);
-            }
-            self.learn_level_and_profile(weekday, values);
+        if values.iter().all(|value| value.is_nan()) {
+            self.year.learn(self.reference.open_value());
+            self.remember(Some(values));
+            return;
         }
-        self.remember(values);
+        for (profile, shares) in self.profiles.iter().zip(&mut self.shares) {
+            profile.own_shares(weekday, shares);
+        }
+        self.drift_shape();
+        let told = self.learn_level_and_profile(weekday, values);
+        self.remember(told.then_some(values));
     }
 
-    fn remember(&mut self, values: &[f64]) {
+    /// Keeps a day for the plain candidates; `None`: as one of which nothing is known.
+    fn remember(&mut self, values: Option<&[f64]>) {
         let oldest = (self.recent.len() == MEAN_WEEKS * WEEK).then(|| self.recent.pop_front());
         let mut day = oldest.flatten().unwrap_or_default();
         day.clear();
-        day.extend_from_slice(values);
+        match values {
+            Some(values) => day.extend_from_slice(values),
+            None => day.resize(self.slots, f64::NAN),
+        }
         self.recent.push_back(day);
     }
 
     fn score(&mut self, values: &[f64]) {
         let keep = 0.5_f64.powf(1.0 / SCORE_HALF_LIFE_DAYS);
-        for (loss, prediction) in self.losses.iter_mut().zip(&self.predictions) {
+        let mut day = [0.0; COUNT];
+        for (loss, prediction) in day.iter_mut().zip(&self.predictions) {
             let known = prediction.iter().zip(values).filter(|(_, value)| !value.is_nan());
-            *loss = *loss * keep + known.map(|(mean, value)| (value - mean).abs()).sum::<f64>();
+            *loss = known.map(|(mean, value)| (value - mean).abs()).sum::<f64>();
         }
+        let mean = day.iter().sum::<f64>() / COUNT as f64;
+        let bound = CLIP_LOSS * self.usual_loss;
+        let weight = if bound > 0.0 && mean > bound { bound / mean } else { 1.0 };
+        for (loss, day) in self.losses.iter_mut().zip(day) {
+            *loss = *loss * keep + weight * day;
+        }
+        let gain = if self.usual_loss > 0.0 { USUAL_LOSS_GAIN } else { 1.0 };
+        self.usual_loss += gain * (weight * mean - self.usual_loss);
     }
 
-    fn learn_level_and_profile(&mut self, weekday: usize, values: &[f64]) {
+    /// Returns whether the day tells what such days are like: a silent one does not, unless the
+    /// same weekday was silent a week ago.
+    fn learn_level_and_profile(&mut self, weekday: usize, values: &[f64]) -> bool {
         let (mut seen, mut known) = (0.0, 0);
         for value in values.iter().filter(|value| !value.is_nan()) {
             seen += value;
@@ -143,35 +196,53 @@ impl Candidates {
         }
         if self.start_days < START_DAYS {
             if seen <= 0.0 && self.start_days == 0.0 {
-                return;
+                return true;
             }
             self.start(seen * self.slots as f64 / f64::from(known));
             for profile in &mut self.profiles {
-                profile.learn(weekday, values, self.reference.value(), 1.0);
+                profile.learn(weekday, values, self.reference.open_value(), 1.0);
             }
-            return;
+            return true;
         }
-        let mut trust = 1.0;
-        for (index, shares) in self.shares.iter().enumerate() {
+        let known = |shares: &[f64]| {
             let all: f64 = shares.iter().sum();
-            let expected: f64 =
-                shares.iter().zip(values).filter(|(_, value)| !value.is_nan()).map(|(share, _)| share).sum();
-            let share = if all > 0.0 { expected / all } else { 0.0 };
-            for level in &mut self.levels[index * LEVEL_DAYS.len()..(index + 1) * LEVEL_DAYS.len()] {
-                level.learn(seen, expected * level.value(), share);
-            }
-            if index == 0 {
-                trust = self.reference.learn(seen, expected * self.reference.value(), share);
-            }
+            let of_known = shares.iter().zip(values).filter(|(_, value)| !value.is_nan());
+            let expected: f64 = of_known.map(|(share, _)| share).sum();
+            (expected, if all > 0.0 { expected / all } else { 0.0 })
+        };
+        let parts: [(f64, f64); SHAPES] = std::array::from_fn(|shape| known(&self.shares[shape]));
+        for (index, level) in self.levels.iter_mut().enumerate() {
+            let (expected, part) = parts[member(index).0];
+            level.learn(seen, expected, part);
+        }
+        let trust = self.reference.learn(seen, parts[0].0, parts[0].1);
+        let silent_days = self.reference.silent_days();
+        let silent = trust <= 0.0;
+        let weekly = silent && self.silent_weekdays[weekday] && silent_days <= LONGEST_WEEKEND;
+        self.silent_weekdays[weekday] = silent;
+        if silent && !weekly {
+            self.year.learn(self.reference.open_value());
+            return false;
+        }
+        let trust = if weekly { 1.0 } else { trust };
+        if trust >= 1.0 && !weekly {
+            self.drift.learn(&self.shares[0], values, seen);
         }
         for profile in &mut self.profiles {
-            profile.learn(weekday, values, self.reference.value(), trust);
+            profile.learn(weekday, values, self.reference.open_value(), trust);
         }
+        self.year.learn(self.reference.open_value());
+        true
+    }
+
+    fn drift_shape(&mut self) {
+        let (plain, drifted) = self.shares.split_at_mut(DRIFTED);
+        self.drift.apply(&plain[0], &mut drifted[0]);
     }
 
     fn start(&mut self, day_total: f64) {
         self.start_days += 1.0;
-        let before = self.reference.value();
+        let before = self.reference.open_value();
         let level = before + (day_total - before) / self.start_days;
         if before > 0.0 && level > 0.0 {
             self.profiles.iter_mut().for_each(|profile| profile.rescale(before / level));
@@ -182,23 +253,43 @@ impl Candidates {
 
     fn predict_each(&mut self, weekday: usize, days_ahead: usize) {
         let back = WEEK - days_ahead % WEEK;
-        let (last_week, rest) = self.predictions.split_at_mut(1);
-        let (four_weeks, scaled) = rest.split_at_mut(1);
         for (profile, shares) in self.profiles.iter_mut().zip(&mut self.shares) {
             profile.shares(weekday, shares);
         }
+        self.drift_shape();
+        let (last_week, rest) = self.predictions.split_at_mut(1);
+        let (four_weeks, scaled) = rest.split_at_mut(1);
         for (index, prediction) in scaled.iter_mut().enumerate() {
-            let level = self.levels[index].value();
-            let shares = &self.shares[index / LEVEL_DAYS.len()];
+            let season = if index + 1 == SCALED { self.year.factor(days_ahead) } else { 1.0 };
+            let level = self.levels[index].value() * season;
+            let shares = &self.shares[member(index).0];
             prediction.iter_mut().zip(shares).for_each(|(mean, share)| *mean = level * share);
         }
         let stand_in = &scaled[COUNT - NAMED - 1];
-        last_days(&self.recent, back, stand_in, &mut last_week[0], &mut four_weeks[0]);
+        let part = self.reference.after_silence();
+        last_days(&self.recent, back, stand_in, part, &mut last_week[0], &mut four_weeks[0]);
     }
 }
 
-/// Last week's same day and the mean of the last four, with `stand_in` where they are missing.
-fn last_days(recent: &VecDeque<Vec<f64>>, back: usize, stand_in: &[f64], last: &mut [f64], mean: &mut [f64]) {
+/// Shape and memory of the level of a candidate that is made of both.
+fn member(index: usize) -> (usize, f64) {
+    let plain = PROFILE_WEEKS.len() * LEVEL_DAYS.len();
+    match index {
+        index if index < plain => (index / LEVEL_DAYS.len(), LEVEL_DAYS[index % LEVEL_DAYS.len()]),
+        index if index == plain => (DRIFTED, MIDDLE_DAYS),
+        _ => (PROFILE_WEEKS.len() - 1, MIDDLE_DAYS),
+    }
+}
+
+/// The `part` of last week's same day and of the mean of the last four; `stand_in` where missing.
+fn last_days(
+    recent: &VecDeque<Vec<f64>>,
+    back: usize,
+    stand_in: &[f64],
+    part: f64,
+    last: &mut [f64],
+    mean: &mut [f64],
+) {
     let days: [Option<&[f64]>; MEAN_WEEKS] = std::array::from_fn(|week| {
         let day = recent.len().checked_sub(back + week * WEEK)?;
         recent.get(day).map(Vec::as_slice)
@@ -210,7 +301,7 @@ fn last_days(recent: &VecDeque<Vec<f64>>, back: usize, stand_in: &[f64], last: &
             weeks += 1.0;
             newest = if newest.is_nan() { value } else { newest };
         }
-        last[slot] = if newest.is_nan() { stand_in[slot] } else { newest };
-        mean[slot] = if weeks > 0.0 { sum / weeks } else { stand_in[slot] };
+        last[slot] = if newest.is_nan() { stand_in[slot] } else { part * newest };
+        mean[slot] = if weeks > 0.0 { part * sum / weeks } else { stand_in[slot] };
     }
 }

@@ -24,6 +24,9 @@ const MEMORY: f64 = 21.0 * 86_400.0;
 /// Pseudo-evidence that the ratios are worth nothing, in units of average evidence a day.
 const DOUBT_DAYS: f64 = 2.0;
 
+/// The same doubt within a day and from one day to the next, of which there is less evidence.
+const DOUBT_TIMES: [f64; 2] = [1.0, 3.0];
+
 /// Learned worth of the ratios at one distance: a regression of two variables.
 #[derive(Debug, Clone, PartialEq, Default)]
 struct Worth {
@@ -69,7 +72,8 @@ pub(super) struct Intraday {
     seen: [f64; 2],
     expected: [f64; 2],
     doubt_orders: f64,
-    worths: [Worth; DISTANCES.len()],
+    /// Within a day, and from one day to the next.
+    worths: [[Worth; DISTANCES.len()]; 2],
     past: VecDeque<[f64; 2]>,
     days: f64,
 }
@@ -81,7 +85,7 @@ impl Intraday {
             seen: [0.0; 2],
             expected: [0.0; 2],
             doubt_orders: 0.0,
-            worths: std::array::from_fn(|_| Worth::default()),
+            worths: std::array::from_fn(|_| std::array::from_fn(|_| Worth::default())),
             past: VecDeque::new(),
             days: 0.0,
         }
@@ -108,18 +112,20 @@ impl Intraday {
     }
 
     /// Ends a slot: learns what the ratios of some time ago were worth for it, where it is known,
-    /// and keeps the present ones for later.
-    pub(super) fn close_slot(&mut self, known: Option<(f64, f64)>) {
+    /// and keeps the present ones for later. `slot` is its place in the day.
+    pub(super) fn close_slot(&mut self, slot: usize, known: Option<(f64, f64)>) {
         if let Some((count, expected)) = known.filter(|(_, expected)| *expected > 0.0) {
             let share_of_day = self.slot_seconds / 86_400.0;
             self.days += share_of_day;
             let keep = 0.5_f64.powf(self.slot_seconds / MEMORY);
             let error = (count / expected - 1.0).clamp(-1.0, CAP - 1.0);
             let doubt = DOUBT_DAYS / self.days.min(MEMORY / 86_400.0);
-            for (worth, distance) in self.worths.iter_mut().zip(DISTANCES) {
+            for (index, distance) in DISTANCES.into_iter().enumerate() {
                 let back = whole((distance / self.slot_seconds).round());
+                let across = usize::from(slot <= back);
+                let doubt = doubt * DOUBT_TIMES[across];
                 if let Some(signals) = self.past.get(back) {
-                    worth.learn(*signals, error, expected, keep, doubt);
+                    self.worths[across][index].learn(*signals, error, expected, keep, doubt);
                 }
             }
         }
@@ -129,11 +135,11 @@ impl Intraday {
     }
 
     /// What to multiply the expected orders `ahead_seconds` from now with, and which share of
-    /// their variance is left.
-    pub(super) fn correction(&self, ahead_seconds: f64) -> (f64, f64) {
+    /// their variance is left; `across`: they belong to another day than the last one seen.
+    pub(super) fn correction(&self, ahead_seconds: f64, across: bool) -> (f64, f64) {
         let signals = self.signals();
         let at = |index: usize| {
-            let worth = &self.worths[index];
+            let worth = &self.worths[usize::from(across)][index];
             let shift = worth.slopes[0] * signals[0] + worth.slopes[1] * signals[1];
             let left = if worth.before > 0.0 { (worth.after / worth.before).clamp(0.1, 1.0) } else { 1.0 };
             (shift, left)

@@ -282,7 +282,7 @@ impl ProfileForecast {
         let Some(today) = &mut self.today else { return };
         while today.slot < place.slot && today.seen.date == place.date {
             let known = today.known(today.slot, self.slot_seconds);
-            self.intraday.close_slot(known);
+            self.intraday.close_slot(today.slot, known);
             today.slot += 1;
         }
     }
@@ -304,7 +304,7 @@ impl ProfileForecast {
         let slots = self.clock.slots();
         while today.slot < slots {
             let known = today.known(today.slot, self.slot_seconds);
-            self.intraday.close_slot(known);
+            self.intraday.close_slot(today.slot, known);
             today.slot += 1;
         }
         let values = today.seen.values(self.slot_seconds);

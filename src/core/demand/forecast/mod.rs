@@ -19,6 +19,7 @@ mod curve;
 mod day;
 mod dispersion;
 pub mod distribution;
+mod drift;
 mod event;
 mod grid;
 mod intraday;
@@ -27,6 +28,7 @@ mod live;
 mod profile;
 pub mod score;
 mod walk;
+mod year;
 
 pub use day::{DayForecast, DayModel};
 pub use event::{Change, Event, change_at, change_seen};

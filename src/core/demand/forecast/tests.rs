@@ -93,6 +93,26 @@ fn a_queue_that_died_is_believed_within_days_and_one_that_came_back_too() {
 }
 
 #[test]
+fn after_a_closure_that_nobody_named_the_level_is_the_one_before() {
+    let closed = 24 * 42..24 * 49;
+    let history = hours(0..24 * 50, |hour| if closed.contains(&hour) { 0.0 } else { busy(hour) });
+    let usual: f64 = (24 * 50..24 * 51).map(busy).sum();
+    let back: f64 = day_total(&mut fed(&history), at(50 * DAY));
+    assert!((0.85..1.15).contains(&(back / usual)), "{back} for {usual}");
+}
+
+#[test]
+fn hours_that_open_on_all_days_are_learned_before_each_weekday_has_come_twice() {
+    let longer = |hour: i64| {
+        if hour.rem_euclid(24) >= 18 && hour < 24 * 70 { 0.0 } else { busy(hour) }
+    };
+    let path = day_ahead(&mut fed(&hours(0..24 * 78, longer)), at(78 * DAY));
+    let evening = path[18..].iter().sum::<f64>();
+    let expected: f64 = (24 * 78 + 18..24 * 79).map(busy).sum();
+    assert!(evening > 0.6 * expected, "{evening} for {expected}");
+}
+
+#[test]
 fn one_odd_day_does_not_move_the_level_and_a_lasting_shift_does() {
     let usual: f64 = (24 * 43..24 * 44).map(busy).sum();
     let odd = hours(0..24 * 43, |hour| if hour >= 24 * 42 { 7.0 * busy(hour) } else { busy(hour) });

@@ -135,7 +135,8 @@ impl Walk<'_> {
         let passed = (place.passed + share).min(1.0);
         let orders = SlotCurve::new(before, own, after).orders(place.passed, passed);
         let middle = seconds_between(self.as_of, from) + 0.5 * seconds_between(from, to);
-        let (factor, left) = self.intraday.map_or((1.0, 1.0), |ratio| ratio.correction(middle.max(0.0)));
+        let (factor, left) =
+            self.intraday.map_or((1.0, 1.0), |ratio| ratio.correction(middle.max(0.0), day > 0));
         let change = change_at(self.events, from);
         let factor = factor * change.map_or(1.0, |change| change.uplift);
         let added = change.map_or(0.0, |change| change.added_per_second) * seconds_between(from, to);
