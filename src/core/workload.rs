@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::decision::DecisionRecord;
-use super::demand::calendar::{Calendar, foresee, less_explained};
+use super::demand::calendar::{Calendar, LearnedHolidays, foresee, less_explained};
 use super::demand::deadlines::{Deadlines, seconds};
 use super::demand::forecast::later;
 use super::demand::ledger::Ledger;
@@ -237,7 +237,8 @@ impl Workload {
 
     fn outlook(&mut self, at: jiff::Timestamp, present: &Present, horizon: f64) -> (Outlook, Option<String>) {
         // An hour back: the present rate remembers no more.
-        let events = self.calendar.events(later(at, -3600.0), later(at, horizon), None);
+        let events =
+            self.calendar.events(later(at, -3600.0), later(at, horizon), &LearnedHolidays::default(), None);
         let present = if events.is_empty() { *present } else { less_explained(present, &events, at) };
         let without_forecast = || {
             if events.is_empty() {

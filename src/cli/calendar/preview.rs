@@ -17,11 +17,14 @@ use serde::Serialize;
 
 use crate::cli::forecast::{Output, chart, new_table, read_history, say, time_zone};
 use crate::core::demand::calendar::Calendar;
-use crate::core::demand::forecast::{Event, ProfileForecast, seconds_between, slot_seconds_for};
+use crate::core::demand::forecast::{Event, ProfileForecast, later, seconds_between, slot_seconds_for};
 use crate::core::demand::outlook::ArrivalForecast as _;
 
 /// Most days that are shown.
 const MOST_DAYS: usize = 400;
+
+/// Public holidays are shown for a year after the history.
+const HOLIDAYS_AHEAD_SECONDS: f64 = 365.0 * 86_400.0;
 
 /// Arguments of `calendar preview`.
 #[derive(Debug, clap::Args)]
@@ -79,7 +82,9 @@ pub(super) fn run(arguments: &PreviewArguments) -> anyhow::Result<ExitCode> {
 
 fn days(calendar: &Calendar, forecast: &mut ProfileForecast, zone: &TimeZone) -> anyhow::Result<Vec<Day>> {
     let mut dates = BTreeSet::new();
-    for (name, from, to) in calendar.entries() {
+    let end = forecast.last_end().context("history has no interval that can be used")?;
+    let holidays = calendar.public_holidays(end, later(end, HOLIDAYS_AHEAD_SECONDS));
+    for (name, from, to) in calendar.entries().chain(holidays.iter().copied()) {
         let mut date = zone.to_datetime(from).date();
         while midnight(date, zone)? < to {
             dates.insert(date);
@@ -105,8 +110,9 @@ fn day(
 ) -> anyhow::Result<Day> {
     let (start, end) = (midnight(date, zone)?, midnight(date.tomorrow()?, zone)?);
     forecast.ordinary(start, end)?;
+    let learned = forecast.holidays().clone();
     let mut ordinary = |from, to| forecast.ordinary(from, to).unwrap_or(0.0);
-    let events = calendar.events(start, end, Some(&mut ordinary));
+    let events = calendar.events(start, end, &learned, Some(&mut ordinary));
     let mut hours = Vec::new();
     let mut from = start;
     while from < end {
@@ -120,7 +126,8 @@ fn day(
         });
         from = to;
     }
-    let entries = calendar.entries().filter(|(_, from, to)| *from < end && start < *to);
+    let holidays = calendar.public_holidays(start, end);
+    let entries = calendar.entries().filter(|(_, from, to)| *from < end && start < *to).chain(holidays);
     Ok(Day {
         date,
         ordinary: hours.iter().map(|hour| hour.ordinary).sum(),

@@ -4,7 +4,8 @@ use jiff::civil::{Date, DateTime, Time};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
-use super::document::{CalendarSpec, ClosureSpec, CutOffSpec, HolidaySpec, PeakSpec};
+use super::document::{CalendarSpec, ClosureSpec, CutOffSpec, HolidaySpec, PeakSpec, PublicHolidaySpec};
+use super::holidays::{self, HolidayDay, Holidays};
 use super::{Calendar, Closure, CutOffException, Peak, Problem, Rise};
 use crate::core::demand::forecast::seconds_between;
 
@@ -33,6 +34,9 @@ impl Calendar {
         });
         check.each("holidays", &spec.holidays, |check, holiday| {
             check.holiday(holiday, &zone, &mut calendar);
+        });
+        check.each("publicHolidays", &spec.public_holidays, |check, holidays| {
+            calendar.holidays.extend(check.public_holidays(holidays, &zone));
         });
         check.each("cutOffs", &spec.cut_offs, |check, cut_off| {
             let Some(exception) = check.cut_off(cut_off) else { return };
@@ -225,6 +229,41 @@ impl Check {
                 shape: None,
             }),
         }
+    }
+
+    fn public_holidays(&mut self, spec: &PublicHolidaySpec, zone: &TimeZone) -> Option<Holidays> {
+        let confidence = self.confidence(spec.confidence);
+        let day = match (spec.uplift, &spec.like) {
+            (Some(uplift), None) => {
+                self.number("uplift", uplift, LARGEST_UPLIFT);
+                Some(HolidayDay::Uplift(uplift))
+            }
+            (None, Some(like)) => self.weekday(like).map(HolidayDay::Like),
+            (None, None) => Some(HolidayDay::Learned),
+            (Some(_), Some(like)) => {
+                self.wrong("like", format!("is {like:?} beside an uplift; keep one"));
+                None
+            }
+        };
+        let Some(country) = holidays::country(&spec.country) else {
+            self.wrong("country", format!("is {:?}, must be one of {}", spec.country, holidays::codes()));
+            return None;
+        };
+        for name in spec.except.iter().filter(|name| !holidays::has(country, name)) {
+            let known: Vec<&str> = country.holidays().iter().map(|holiday| holiday.name).collect();
+            self.wrong("except", format!("has {name:?}, must be of {}", known.join(", ")));
+        }
+        Some(Holidays { country, zone: zone.clone(), except: spec.except.clone(), day: day?, confidence })
+    }
+
+    /// Monday is 0.
+    fn weekday(&mut self, text: &str) -> Option<i32> {
+        const DAYS: [&str; 7] = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
+        let found = (0..).zip(DAYS).find(|(_, day)| day.eq_ignore_ascii_case(text));
+        if found.is_none() {
+            self.wrong("like", format!("is {text:?}, must be a weekday: {}", DAYS.join(", ")));
+        }
+        found.map(|(index, _)| index)
     }
 
     fn cut_off(&mut self, spec: &CutOffSpec) -> Option<CutOffException> {

@@ -41,6 +41,9 @@ pub struct CalendarSpec {
     /// Days without orders, or with fewer.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub holidays: Vec<HolidaySpec>,
+    /// Public holidays of countries, in every year.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub public_holidays: Vec<PublicHolidaySpec>,
     /// Carriers that collect at another time on one date, or not at all.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub cut_offs: Vec<CutOffSpec>,
@@ -111,6 +114,26 @@ pub struct HolidaySpec {
     /// Times what such a day ordinarily brings; without it the day is closed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub uplift: Option<f64>,
+    /// How sure it is, 0 to 1; default 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confidence: Option<f64>,
+}
+
+/// A country's public holidays: with `uplift`, with `like`, or as past ones were.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct PublicHolidaySpec {
+    /// ISO 3166 code, like `CZ`.
+    pub country: String,
+    /// Names of holidays that are left out, in the country's language.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub except: Vec<String>,
+    /// Times what such a day ordinarily brings; 0 is closed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uplift: Option<f64>,
+    /// The weekday whose ordinary orders come instead, like `Sun`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub like: Option<String>,
     /// How sure it is, 0 to 1; default 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub confidence: Option<f64>,

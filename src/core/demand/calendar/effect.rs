@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use super::{Calendar, Peak, Rise};
+use super::holidays::HolidayDay;
+use super::{Calendar, LearnedHolidays, Peak, Rise};
 use crate::core::demand::forecast::{Change, Event, later, seconds_between};
 
 /// A ramp is a staircase of so many steps.
@@ -48,9 +49,18 @@ impl Calendar {
     ///
     /// `ordinary` spreads promised orders and keeps totals of peaks with a shape of their own;
     /// without it promised orders come evenly, and a shape is laid over whatever is ordinary.
-    pub fn events(&self, from: Timestamp, to: Timestamp, mut ordinary: Option<Ordinary<'_>>) -> Vec<Event> {
+    /// Public holidays without a factor are as `learned` says.
+    pub fn events(
+        &self,
+        from: Timestamp,
+        to: Timestamp,
+        learned: &LearnedHolidays,
+        mut ordinary: Option<Ordinary<'_>>,
+    ) -> Vec<Event> {
+        let holidays = self.holiday_peaks(from, to, learned);
+        let peaks: Vec<&Peak> = self.peaks.iter().chain(&holidays).collect();
         let mut parts = Vec::new();
-        for (index, peak) in self.peaks.iter().enumerate() {
+        for (index, peak) in peaks.iter().enumerate() {
             let (start, end) = peak.span();
             if start < to && from < end {
                 let effects = peak.parts(&mut ordinary);
@@ -81,51 +91,93 @@ impl Calendar {
                 .map(|closure| 1.0 - closure.confidence)
                 .reduce(f64::min);
             if !on.is_empty() || open.is_some() {
-                events.push(Event { from: start, to: end, change: self.together(&on, open.unwrap_or(1.0)) });
+                events.push(Event {
+                    from: start,
+                    to: end,
+                    change: together(&peaks, &on, open.unwrap_or(1.0)),
+                });
             }
         }
         events
     }
 
-    /// The rule for entries that overlap; see the module.
-    fn together(&self, parts: &[&Part], open: f64) -> Change {
-        let mut groups: BTreeMap<Option<&str>, Group> = BTreeMap::new();
-        for part in parts {
-            let peak = &self.peaks[part.peak];
-            let group = groups.entry(peak.by.as_deref()).or_default();
-            let effect = part.effect;
-            match peak.rise {
-                Rise::Orders(_) => {
-                    let promised = group.promised.get_or_insert_default();
-                    promised.gained += effect.gained;
-                    promised.added_per_second += effect.added_per_second;
-                    promised.replaced = promised.replaced.max(effect.replaced);
+    /// Public holidays as peaks, where nothing else is said of their day.
+    fn holiday_peaks(&self, from: Timestamp, to: Timestamp, learned: &LearnedHolidays) -> Vec<Peak> {
+        let mut peaks = Vec::new();
+        for holidays in &self.holidays {
+            for day in holidays.between(from, to) {
+                if self.is_named(day.from, day.to) {
+                    continue;
                 }
-                Rise::Uplift(_) if group.uplift.is_none_or(|other| effect.rank > other.rank) => {
-                    group.uplift = Some(effect);
-                }
-                Rise::Uplift(_) => {}
+                let rise = match holidays.day {
+                    HolidayDay::Uplift(uplift) => Rise::Uplift(uplift),
+                    HolidayDay::Learned => Rise::Uplift(learned.times(day.name)),
+                    HolidayDay::Like(weekday) => {
+                        let own = i32::from(day.date.weekday().to_monday_zero_offset());
+                        Rise::Like((weekday - own).rem_euclid(7))
+                    }
+                };
+                peaks.push(Peak {
+                    name: day.name.to_owned(),
+                    by: None,
+                    from: day.from,
+                    to: day.to,
+                    zone: holidays.zone.clone(),
+                    rise,
+                    share: 1.0,
+                    confidence: holidays.confidence,
+                    ramp_seconds: 0.0,
+                    shape: None,
+                });
             }
         }
-        let mut change = Change::NONE;
-        for effect in groups.values().filter_map(|group| group.promised.or(group.uplift)) {
-            change.uplift += effect.gained - effect.replaced;
-            change.added_per_second += effect.added_per_second;
-        }
-        Change { uplift: change.uplift.max(0.0) * open, added_per_second: change.added_per_second * open }
+        peaks
     }
+}
+
+/// The rule for entries that overlap; see the module.
+fn together(peaks: &[&Peak], parts: &[&Part], open: f64) -> Change {
+    let mut groups: BTreeMap<Option<&str>, Group> = BTreeMap::new();
+    for part in parts {
+        let peak = peaks[part.peak];
+        let group = groups.entry(peak.by.as_deref()).or_default();
+        let effect = part.effect;
+        match peak.rise {
+            Rise::Orders(_) => {
+                let promised = group.promised.get_or_insert_default();
+                promised.gained += effect.gained;
+                promised.added_per_second += effect.added_per_second;
+                promised.replaced = promised.replaced.max(effect.replaced);
+            }
+            Rise::Uplift(_) | Rise::Like(_) if group.uplift.is_none_or(|other| effect.rank > other.rank) => {
+                group.uplift = Some(effect);
+            }
+            Rise::Uplift(_) | Rise::Like(_) => {}
+        }
+    }
+    let mut change = Change::NONE;
+    for effect in groups.values().filter_map(|group| group.promised.or(group.uplift)) {
+        change.uplift += effect.gained - effect.replaced;
+        change.added_per_second += effect.added_per_second;
+    }
+    Change { uplift: change.uplift.max(0.0) * open, added_per_second: change.added_per_second * open }
 }
 
 impl Peak {
     /// Start and end, the ramps included.
     pub(super) fn span(&self) -> (Timestamp, Timestamp) {
         match self.rise {
-            Rise::Uplift(_) => (later(self.from, -self.ramp_seconds), later(self.to, self.ramp_seconds)),
+            Rise::Uplift(_) | Rise::Like(_) => {
+                (later(self.from, -self.ramp_seconds), later(self.to, self.ramp_seconds))
+            }
             Rise::Orders(_) => (self.from, self.to),
         }
     }
 
     fn parts(&self, ordinary: &mut Option<Ordinary<'_>>) -> Vec<(Timestamp, Timestamp, Effect)> {
+        if let Rise::Like(days) = self.rise {
+            return self.like(days, ordinary);
+        }
         let weighted: Vec<(Timestamp, Timestamp, f64)> = match &self.shape {
             Some(shape) => local_hours(self.from, self.to, &self.zone)
                 .map(|(from, to, hour)| (from, to, shape.get(hour).copied().unwrap_or(0.0)))
@@ -143,6 +195,7 @@ impl Peak {
                 }
                 None => self.shaped(uplift, seconds / seconds_between(self.from, self.to)),
             },
+            (Rise::Like(_), _) => self.uplifted(1.0),
             (Rise::Orders(orders), Some(_)) => self.spread(orders / seconds, 0.0),
             (Rise::Orders(orders), None) => {
                 let usual: f64 = match ordinary {
@@ -160,6 +213,25 @@ impl Peak {
             }
         };
         weighted.into_iter().map(|(from, to, weight)| (from, to, effect(weight))).collect()
+    }
+
+    /// Hour by hour what comes `days` later; nothing changed where nothing is known.
+    fn like(&self, days: i32, ordinary: &mut Option<Ordinary<'_>>) -> Vec<(Timestamp, Timestamp, Effect)> {
+        let shift = f64::from(days) * 86_400.0;
+        local_hours(self.from, self.to, &self.zone)
+            .map(|(from, to, _)| {
+                let Some(ordinary) = ordinary else { return (from, to, Effect::default()) };
+                let (own, other) = (ordinary(from, to), ordinary(later(from, shift), later(to, shift)));
+                let effect = if own > 0.0 {
+                    let excess = self.confidence * (other / own - 1.0);
+                    Effect { gained: excess, rank: excess, ..Effect::default() }
+                } else {
+                    let added_per_second = self.confidence * other / seconds_between(from, to);
+                    Effect { added_per_second, ..Effect::default() }
+                };
+                (from, to, effect)
+            })
+            .collect()
     }
 
     /// Weights of a rise, a plateau and a fall.

@@ -10,12 +10,15 @@
 //!    the one that brings most counts. Entries without `by` are one e-shop in this sense.
 //! 3. What different e-shops add to (or take from) ordinary orders is added.
 //!
+//! 4. A public holiday of a country is only where no other entry for all orders touches its day.
+//!
 //! Confidence weighs what an entry changes: an uplift of 5 at 0.5 counts as 3.
 
 mod check;
 mod document;
 mod effect;
 mod foresight;
+mod holidays;
 #[cfg(test)]
 mod tests;
 
@@ -23,8 +26,12 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
-pub use document::{CalendarSpec, ClosureSpec, CutOffSpec, HolidaySpec, PeakCalendar, PeakSpec};
+pub use document::{
+    CalendarSpec, ClosureSpec, CutOffSpec, HolidaySpec, PeakCalendar, PeakSpec, PublicHolidaySpec,
+};
 pub use foresight::{foresee, less_explained};
+use holidays::Holidays;
+pub use holidays::LearnedHolidays;
 
 /// `apiVersion` of the document.
 pub const API_VERSION: &str = "peakscaler.io/v1alpha1";
@@ -46,6 +53,7 @@ pub struct Problem {
 pub struct Calendar {
     peaks: Vec<Peak>,
     closures: Vec<Closure>,
+    holidays: Vec<Holidays>,
     cut_offs: Vec<CutOffException>,
 }
 
@@ -71,6 +79,8 @@ enum Rise {
     Uplift(f64),
     /// Orders in all.
     Orders(f64),
+    /// As it is so many days later, which is another weekday.
+    Like(i32),
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -97,7 +107,10 @@ pub struct CutOffException {
 impl Calendar {
     /// Whether it says nothing.
     pub fn is_empty(&self) -> bool {
-        self.peaks.is_empty() && self.closures.is_empty() && self.cut_offs.is_empty()
+        self.peaks.is_empty()
+            && self.closures.is_empty()
+            && self.holidays.is_empty()
+            && self.cut_offs.is_empty()
     }
 
     /// Cut-offs of single dates.
@@ -112,5 +125,33 @@ impl Calendar {
             (peak.name.as_str(), from, to)
         });
         peaks.chain(self.closures.iter().map(|closure| (closure.name.as_str(), closure.from, closure.to)))
+    }
+
+    /// Names, starts and ends of the public holidays that touch the time from `from` to `to`.
+    pub fn public_holidays(
+        &self,
+        from: Timestamp,
+        to: Timestamp,
+    ) -> Vec<(&'static str, Timestamp, Timestamp)> {
+        let found = self.holidays.iter().flat_map(|one| one.between(from, to));
+        found.map(|holiday| (holiday.name, holiday.from, holiday.to)).collect()
+    }
+
+    /// Whether an entry for all orders touches the time from `from` to `to`.
+    fn is_named(&self, from: Timestamp, to: Timestamp) -> bool {
+        let touches = |start, end| start < to && from < end;
+        self.closures.iter().any(|closure| touches(closure.from, closure.to))
+            || self.peaks.iter().any(|peak| peak.by.is_none() && touches(peak.span().0, peak.span().1))
+    }
+
+    /// The public holiday whose whole effect is that of the time from `from` to `to`.
+    pub(in crate::core::demand) fn lone_holiday(
+        &self,
+        from: Timestamp,
+        to: Timestamp,
+    ) -> Option<&'static str> {
+        let touched = self.peaks.iter().any(|peak| peak.span().0 < to && from < peak.span().1);
+        let holiday = self.public_holidays(from, to).first().map(|holiday| holiday.0);
+        holiday.filter(|_| !touched && !self.is_named(from, to))
     }
 }

@@ -35,6 +35,10 @@ fn usual(local_hour: i8) -> f64 {
 
 /// A forecast that was fed `days` days from the first of June.
 fn fed(calendar: Option<&Calendar>, days: i64) -> ProfileForecast {
+    fed_with(calendar, days, |from| usual(prague().to_datetime(from).hour()))
+}
+
+fn fed_with(calendar: Option<&Calendar>, days: i64, count: impl Fn(Timestamp) -> f64) -> ProfileForecast {
     let mut forecast = ProfileForecast::new(prague(), 3600.0);
     if let Some(calendar) = calendar {
         forecast.set_calendar(&Arc::new(calendar.clone()));
@@ -42,7 +46,7 @@ fn fed(calendar: Option<&Calendar>, days: i64) -> ProfileForecast {
     let mut from = midnight(0);
     while from < midnight(days) {
         let to = from + SignedDuration::from_hours(1);
-        forecast.observe(&Interval { from, to, count: usual(prague().to_datetime(from).hour()) });
+        forecast.observe(&Interval { from, to, count: count(from) });
         from = to;
     }
     forecast
@@ -195,7 +199,7 @@ fn days_of_23_and_25_hours_are_whole_days() {
         let from = start.to_zoned(prague()).unwrap().timestamp();
         let to = start.tomorrow().unwrap().to_zoned(prague()).unwrap().timestamp();
         let around = SignedDuration::from_hours(5);
-        let events = calendar(&text).events(from - around, to + around, None);
+        let events = calendar(&text).events(from - around, to + around, &LearnedHolidays::default(), None);
         assert_eq!((events[0].from, events[events.len() - 1].to), (from, to), "{day}");
         assert!(events.windows(2).all(|pair| pair[0].to == pair[1].from), "{day}");
         let orders: f64 = events
@@ -370,4 +374,75 @@ fn everything_wrong_is_named_at_once() {
     }
     let problems = Calendar::new(&all).unwrap_err();
     assert!(problems.len() >= 25, "{problems:?}");
+}
+
+/// Midnight in Prague of a date of 2026 is so many days after the first of June.
+const SAINTS_DAY: i64 = 34;
+
+#[test]
+fn public_holidays_bring_what_is_said_of_them() {
+    let plain = days_ahead(None, 30, 7);
+    // 5 and 6 July are Czech holidays, a Sunday and a Monday.
+    let lifted = calendar("publicHolidays: [{country: CZ, uplift: 0.5}]");
+    let lifted = days_ahead(Some(&lifted), 30, 7);
+    for (day, (one, other)) in plain.iter().zip(&lifted).enumerate() {
+        let times = if day == 4 || day == 5 { 0.5 } else { 1.0 };
+        assert!(close(*other, times * one), "day {day}: {other} for {times} x {one}");
+    }
+    let spared =
+        calendar("publicHolidays: [{country: Czechia, uplift: 0, except: [Den upálení mistra Jana Husa]}]");
+    let spared = days_ahead(Some(&spared), 30, 7);
+    assert!(close(spared[5], plain[5]) && spared[4].abs() < 1e-9, "{spared:?}");
+    let named = calendar(
+        "publicHolidays: [{country: CZ, uplift: 0.5}]\npeaks: [{name: a, from: 2026-07-06, to: 2026-07-06, uplift: 3}]",
+    );
+    let named = days_ahead(Some(&named), 30, 7);
+    assert!(close(named[5], 3.0 * plain[5]) && close(named[4], 0.5 * plain[4]), "{named:?}");
+}
+
+#[test]
+fn a_holiday_like_a_sunday_brings_what_sundays_bring() {
+    let sundays = |from: Timestamp| {
+        let local = prague().to_datetime(from);
+        let part = if local.weekday() == jiff::civil::Weekday::Sunday { 0.25 } else { 1.0 };
+        part * usual(local.hour())
+    };
+    let calendar = calendar("publicHolidays: [{country: CZ, like: Sun}]");
+    let mut forecast = fed_with(Some(&calendar), SAINTS_DAY, sundays);
+    let of = |forecast: &mut ProfileForecast, day| {
+        forecast.expected(midnight(day), midnight(day + 1), false).unwrap()
+    };
+    let (sunday, holiday, tuesday) = (of(&mut forecast, 34), of(&mut forecast, 35), of(&mut forecast, 36));
+    assert!((holiday / sunday - 1.0).abs() < 0.01 && tuesday > 3.0 * holiday, "{sunday} {holiday} {tuesday}");
+}
+
+#[test]
+fn a_holiday_without_a_factor_is_as_past_ones_were() {
+    let calendar = calendar("publicHolidays: [{country: CZ}]");
+    let low = |from: Timestamp| {
+        let local = prague().to_datetime(from);
+        let part = if local.date() == date(2026, 7, 5) { 0.2 } else { 1.0 };
+        part * usual(local.hour())
+    };
+    let mut forecast = fed_with(Some(&calendar), SAINTS_DAY + 1, low);
+    let plain = days_ahead(None, SAINTS_DAY + 1, 1)[0];
+    let second = forecast.expected(midnight(35), midnight(36), false).unwrap();
+    assert!((second / plain - 0.6).abs() < 0.05, "{second} of {plain} after one holiday of a fifth");
+    let unknown = days_ahead(Some(&calendar), 30, 5)[4];
+    assert!(close(unknown, days_ahead(None, 30, 5)[4]), "{unknown}: nothing was learned yet");
+}
+
+#[test]
+fn countries_and_names_that_are_not_known_are_refused() {
+    for (text, path, part) in [
+        ("{country: XX}", "publicHolidays[0].country", "\"XX\", must be one of AT, AU"),
+        ("{country: CZ, like: Someday}", "publicHolidays[0].like", "must be a weekday: Mon"),
+        ("{country: CZ, like: Sun, uplift: 1}", "publicHolidays[0].like", "beside an uplift"),
+        ("{country: CZ, except: [Easter]}", "publicHolidays[0].except", "must be of Nový rok"),
+    ] {
+        let spec: CalendarSpec = serde_saphyr::from_str(&format!("publicHolidays: [{text}]")).unwrap();
+        let problems = Calendar::new(&spec).unwrap_err();
+        assert_eq!(problems[0].path, path);
+        assert!(problems[0].message.contains(part), "{problems:?}");
+    }
 }

@@ -22,7 +22,7 @@ use super::grid::{
 };
 use super::intraday::Intraday;
 use super::walk::Walk;
-use crate::core::demand::calendar::Calendar;
+use crate::core::demand::calendar::{Calendar, LearnedHolidays};
 use crate::core::demand::outlook::{ArrivalForecast, Distrust, Outlook, PresentRate};
 use crate::core::observation::Interval;
 
@@ -36,6 +36,8 @@ const LONGEST_HORIZON_SECONDS: f64 = 8.0 * 86_400.0;
 const WATCHED_DAYS: usize = 14;
 /// Bounds of the share of orders' slots below the 0.9 quantile over those days.
 const COVERAGE_BOUNDS: (f64, f64) = (0.7, 1.0);
+/// A holiday of which less than this part is known, by what was expected, teaches nothing.
+const LEAST_HOLIDAY_KNOWN: f64 = 0.7;
 /// Seen over expected in the last half hour, either way, from which the forecast is given up ...
 const SURPRISE_RATIO: f64 = 4.0;
 /// ... where it is also this many standard deviations away.
@@ -63,6 +65,7 @@ pub struct ProfileForecast {
     intraday: Intraday,
     events: Vec<Event>,
     calendar: Option<Arc<Calendar>>,
+    holidays: LearnedHolidays,
     event_conformal: Conformal,
     today: Option<Today>,
     last_end: Option<Timestamp>,
@@ -93,6 +96,7 @@ impl ProfileForecast {
             clock,
             events: Vec::new(),
             calendar: None,
+            holidays: LearnedHolidays::default(),
             event_conformal: Conformal::new(),
             today: None,
             last_end: None,
@@ -106,6 +110,11 @@ impl ProfileForecast {
     /// add adds up. A calendar makes events of its own, in the place of these.
     pub fn set_events(&mut self, events: Vec<Event>) {
         self.events = events;
+    }
+
+    /// What public holidays were learned to bring.
+    pub fn holidays(&self) -> &LearnedHolidays {
+        &self.holidays
     }
 
     /// Names and weights of the candidate models in use, heaviest first.
@@ -295,8 +304,9 @@ impl ProfileForecast {
         let Ok(midnight) = today.seen.date.to_zoned(self.clock.zone()) else { return };
         let (from, to) =
             (later(midnight.timestamp(), -2.0 * 86_400.0), later(midnight.timestamp(), 11.0 * 86_400.0));
+        let learned = self.holidays.clone();
         let Some(mut walk) = self.walk(false) else { return };
-        let events = calendar.events(from, to, Some(&mut |from, to| walk.ordinary(from, to)));
+        let events = calendar.events(from, to, &learned, Some(&mut |from, to| walk.ordinary(from, to)));
         self.events = events;
     }
 
@@ -311,6 +321,7 @@ impl ProfileForecast {
         let expected = &today.ahead[0];
         self.watch(expected, &values);
         self.learn_event(&today);
+        self.learn_holiday(&today);
         let day = today.seen.weekday();
         let known = today.seen.covered.iter().sum::<f64>() / 86_400.0;
         self.days += known.min(1.0);
@@ -338,6 +349,24 @@ impl ProfileForecast {
                 self.coverage.pop_front();
             }
             self.coverage.push_back((below, slots));
+        }
+    }
+
+    /// Measures a public holiday that passed, where nothing else was said of its day.
+    fn learn_holiday(&mut self, today: &Today) {
+        let Some(calendar) = &self.calendar else { return };
+        let midnight = |date: Date| date.to_zoned(self.clock.zone()).map(|start| start.timestamp());
+        let (Ok(from), Ok(to)) = (midnight(today.seen.date), today.seen.date.tomorrow().and_then(midnight))
+        else {
+            return;
+        };
+        let Some(name) = calendar.lone_holiday(from, to) else { return };
+        let seen: f64 = today.in_event.counts.iter().sum();
+        let covered = today.in_event.covered.iter().map(|seconds| seconds / self.slot_seconds);
+        let whole: f64 = today.ahead[0].mean.iter().sum();
+        let expected: f64 = today.ahead[0].mean.iter().zip(covered).map(|(mean, share)| mean * share).sum();
+        if self.days >= NEEDED_DAYS && expected > LEAST_HOLIDAY_KNOWN * whole {
+            self.holidays.learn(name, seen / expected);
         }
     }
 
