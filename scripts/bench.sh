@@ -21,7 +21,7 @@ export PATH="$PWD/.tools/gungraun-$gungraun/bin:$PATH"
 out=target/bench
 mkdir -p "$out"
 cargo bench --locked --quiet --profile profiling --no-run
-for bench in ticks get_metrics memory replay; do
+for bench in ticks forecast get_metrics memory replay; do
   echo "== $bench"
   cargo bench --locked --quiet --profile profiling --bench "$bench" | tee "$out/$bench.txt"
 done
@@ -40,6 +40,9 @@ echo
   echo "the same by an echo|$(instructions decode_echo_encode) instructions|"
   echo "tick of a workload (median)|$(divan one_workload)|50 µs"
   echo "the same with a forecast (median)|$(divan one_workload_with_forecast)|50 µs"
+  echo "forecast: a year of hours fitted, with quantiles of a day (median)|$(divan fit_a_year forecast)|1 ms"
+  echo "the same by MSTL and AutoETS of augurs (median)|$(divan fit_a_year_mstl forecast)|"
+  echo "forecast: update and an hour's outlook (median)|$(divan update_and_outlook forecast)|50 µs"
   echo "tick of 10,000, one thread (median)|$(divan ten_thousand_workloads)|"
   echo "tick of $(figure workloads) in the engine, $(figure threads) threads (median)|$(figure engine_tick_milliseconds) ms|"
   echo "simulated day of 50,000 orders, KEDA decides (median)|$(divan keda replay)|50 ms"

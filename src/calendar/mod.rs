@@ -221,6 +221,9 @@ mod tests {
         let example = page.split("```yaml\n").nth(1).unwrap().split("```").next().unwrap();
         let calendar = parse(example).unwrap();
         assert_eq!(calendar.entries().count(), 6);
+        let year = jiff::Timestamp::UNIX_EPOCH + jiff::SignedDuration::from_hours(24 * 365 * 56);
+        let next = year + jiff::SignedDuration::from_hours(24 * 365);
+        assert_eq!(calendar.public_holidays(year, next).len(), 12);
         assert_eq!(calendar.cut_offs().len(), 2);
     }
 }

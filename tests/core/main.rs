@@ -6,6 +6,8 @@
 mod centre;
 mod closed_loop;
 mod draw;
+mod forecast;
 mod properties;
+mod series;
 mod world;
 mod worlds;

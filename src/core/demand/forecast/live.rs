@@ -69,6 +69,7 @@ pub struct ProfileForecast {
     event_conformal: Conformal,
     today: Option<Today>,
     last_end: Option<Timestamp>,
+    seen_date: Option<Date>,
     days: f64,
     coverage: VecDeque<(f64, f64)>,
 }
@@ -100,6 +101,7 @@ impl ProfileForecast {
             event_conformal: Conformal::new(),
             today: None,
             last_end: None,
+            seen_date: None,
             days: 0.0,
             coverage: VecDeque::with_capacity(WATCHED_DAYS),
         }
@@ -193,6 +195,7 @@ impl ProfileForecast {
             before: today.before,
             ahead: &mut today.ahead,
             intraday,
+            seen_date: self.seen_date.unwrap_or(today.seen.date),
             as_of: self.last_end.unwrap_or(Timestamp::MIN),
             events: &self.events,
         })
@@ -235,6 +238,7 @@ impl ProfileForecast {
 
     fn fold(&mut self, place: Place, seconds: f64, count: f64, from: Timestamp) {
         self.advance(place);
+        self.seen_date = Some(place.date);
         let change = change_over(&self.events, from, later(from, seconds));
         let Some(today) = &mut self.today else { return };
         if today.seen.date != place.date {
@@ -411,8 +415,13 @@ impl ArrivalForecast for ProfileForecast {
             self.fold(place, seconds, count, from);
             from = later(from, seconds);
         });
+        let end = clock.place(interval.to);
         self.clock = clock;
         self.last_end = Some(interval.to);
+        if self.seen_date.is_some_and(|seen| seen < end.date) {
+            // The day is over: it is learned now, not with what comes next.
+            self.advance(end);
+        }
     }
 
     fn outlook(

@@ -42,6 +42,8 @@ pub(super) struct Walk<'a> {
     pub(super) ahead: &'a mut Vec<DayForecast>,
     pub(super) intraday: Option<&'a Intraday>,
     pub(super) as_of: Timestamp,
+    /// The day of the last slot that was seen.
+    pub(super) seen_date: Date,
     pub(super) events: &'a [Event],
 }
 
@@ -135,8 +137,9 @@ impl Walk<'_> {
         let passed = (place.passed + share).min(1.0);
         let orders = SlotCurve::new(before, own, after).orders(place.passed, passed);
         let middle = seconds_between(self.as_of, from) + 0.5 * seconds_between(from, to);
+        let across = place.date != self.seen_date;
         let (factor, left) =
-            self.intraday.map_or((1.0, 1.0), |ratio| ratio.correction(middle.max(0.0), day > 0));
+            self.intraday.map_or((1.0, 1.0), |ratio| ratio.correction(middle.max(0.0), across));
         let change = change_at(self.events, from);
         let factor = factor * change.map_or(1.0, |change| change.uplift);
         let added = change.map_or(0.0, |change| change.added_per_second) * seconds_between(from, to);
