@@ -73,7 +73,7 @@ pub struct ServeArguments {
     #[arg(long, env = "PEAKSCALER_TLS_CLIENT_CA", value_name = "FILE", requires = "tls_certificate")]
     tls_client_ca: Option<PathBuf>,
 
-    /// Keep every decision record as a line of JSON in files in this directory.
+    /// Keep every decision record as a line of JSON in compressed files in this directory; `replay` reads them.
     #[arg(long, env = "PEAKSCALER_RECORD_DIR", value_name = "DIRECTORY")]
     record_dir: Option<PathBuf>,
     /// Most bytes of all of these files together.

@@ -137,8 +137,10 @@ fn tick(feed: &Feed, engine: &Engine, source: &mut dyn WorkloadSource, now: Time
         catalogue::DECISION_DURATION.record(watch.elapsed().as_secs_f64());
         catalogue::DECISIONS.count();
         log_change(&entry, before.as_deref(), &snapshot);
-        if let (Some(records), Some(record)) = (&engine.shared.records, &snapshot.record) {
-            records.offer(entry.id(), record);
+        if let (Some(records), Some(record), Some(accepted)) =
+            (&engine.shared.records, &snapshot.record, entry.accepted())
+        {
+            records.offer(entry.id(), &accepted.trigger.policy, record);
         }
     }
 }

@@ -3,7 +3,7 @@
 pub mod catalogue;
 pub mod logs;
 pub mod metrics;
-mod records;
+pub mod records;
 
 pub use logs::LogFormat;
 pub use metrics::Metrics;

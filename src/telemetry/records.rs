@@ -1,34 +1,47 @@
-//! Decision records as lines of JSON in a directory, bounded in bytes.
+//! Decision records as lines of JSON in a directory: compressed, and bounded in bytes.
 //!
 //! A thread of its own writes; deciding never waits for the disk. When the queue to that thread is
 //! full, records are lost and counted. Files are turned over at an eighth of the bound, and the
-//! oldest is deleted before the directory would outgrow it.
+//! oldest is deleted before the directory would outgrow it. [`read()`] reads them back.
+
+mod read;
 
 use std::fs::{self, File};
-use std::io::{self, BufWriter, Write as _};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::Duration;
 
+use flate2::Compression;
+use flate2::write::GzEncoder;
+
 use super::catalogue;
-use crate::core::DecisionRecord;
+use crate::core::{DecisionRecord, Policy};
 use crate::observe::WorkloadId;
+
+pub use read::{Kept, RecordsError, files_of, read};
 
 /// Where records go and how much of them is kept.
 #[derive(Debug, Clone)]
 pub struct RecordOptions {
     /// An existing or new directory.
     pub directory: PathBuf,
-    /// Most bytes of all files together.
+    /// Most bytes of all files together, as they lie on the disk.
     pub max_bytes: u64,
 }
 
 const QUEUED: usize = 16_384;
 const FILES: u64 = 8;
 const FLUSH_AFTER: Duration = Duration::from_secs(1);
+/// Most that the compressor adds around what it could not compress: header, trailer, block heads.
+const OVERHEAD_BYTES: u64 = 128;
 
-type Item = (WorkloadId, Arc<DecisionRecord>);
+struct Item {
+    id: WorkloadId,
+    policy: Policy,
+    record: Arc<DecisionRecord>,
+}
 
 /// The way to the writing thread. Cheap to clone; the thread ends with the last clone.
 #[derive(Clone)]
@@ -40,6 +53,8 @@ pub struct RecordSink {
 struct Line<'a> {
     namespace: &'a str,
     workload: &'a str,
+    version: &'a str,
+    policy: &'a Policy,
     #[serde(flatten)]
     record: &'a DecisionRecord,
 }
@@ -56,9 +71,10 @@ impl RecordSink {
         Ok(Self { sender })
     }
 
-    /// Hands a record over, or loses it when the disk is behind.
-    pub fn offer(&self, id: &WorkloadId, record: &Arc<DecisionRecord>) {
-        if self.sender.try_send((id.clone(), record.clone())).is_err() {
+    /// Hands a record and the policy it was taken under over, or loses it when the disk is behind.
+    pub fn offer(&self, id: &WorkloadId, policy: &Policy, record: &Arc<DecisionRecord>) {
+        let item = Item { id: id.clone(), policy: policy.clone(), record: record.clone() };
+        if self.sender.try_send(item).is_err() {
             catalogue::RECORDS.count_with("lost");
         }
     }
@@ -68,20 +84,18 @@ struct Files {
     directory: PathBuf,
     bytes_a_file: u64,
     number: u64,
-    written: u64,
-    current: BufWriter<File>,
+    current: Compressed,
 }
 
 impl Files {
     fn open(options: &RecordOptions) -> io::Result<Self> {
         fs::create_dir_all(&options.directory)?;
         make_room(&options.directory)?;
-        let number = numbers(&options.directory)?.last().map_or(0, |last| last + 1);
+        let number = numbered(&options.directory)?.last().map_or(0, |(last, _)| last + 1);
         Ok(Self {
             bytes_a_file: (options.max_bytes / FILES).max(1),
             number,
-            written: 0,
-            current: create(&options.directory, number)?,
+            current: Compressed::create(&options.directory, number)?,
             directory: options.directory.clone(),
         })
     }
@@ -89,10 +103,10 @@ impl Files {
     fn write_all(&mut self, receiver: &Receiver<Item>) {
         loop {
             let result = match receiver.recv_timeout(FLUSH_AFTER) {
-                Ok((id, record)) => self.write(&id, &record),
+                Ok(item) => self.write(&item.id, &item.policy, &item.record),
                 Err(RecvTimeoutError::Timeout) => self.current.flush(),
                 Err(RecvTimeoutError::Disconnected) => {
-                    let _ = self.current.flush();
+                    let _ = self.current.finish();
                     return;
                 }
             };
@@ -103,94 +117,192 @@ impl Files {
         }
     }
 
-    fn write(&mut self, id: &WorkloadId, record: &DecisionRecord) -> io::Result<()> {
-        let line = Line { namespace: &id.namespace, workload: &id.name, record };
+    fn write(&mut self, id: &WorkloadId, policy: &Policy, record: &DecisionRecord) -> io::Result<()> {
+        let version = env!("CARGO_PKG_VERSION");
+        let line = Line { namespace: &id.namespace, workload: &id.name, version, policy, record };
         let mut bytes = serde_json::to_vec(&line)?;
         bytes.push(b'\n');
-        if self.written > 0 && self.written + bytes.len() as u64 > self.bytes_a_file {
+        if !self.current.has_room(bytes.len() as u64, self.bytes_a_file)? {
             self.turn_over()?;
         }
-        self.current.write_all(&bytes)?;
-        self.written += bytes.len() as u64;
+        self.current.write(&bytes)?;
         catalogue::RECORDS.count_with("written");
         Ok(())
     }
 
     fn turn_over(&mut self) -> io::Result<()> {
-        self.current.flush()?;
+        self.current.finish()?;
         self.number += 1;
         make_room(&self.directory)?;
-        self.current = create(&self.directory, self.number)?;
-        self.written = 0;
+        self.current = Compressed::create(&self.directory, self.number)?;
         Ok(())
+    }
+}
+
+/// A file that is compressed as it is written, and knows how long it can become.
+struct Compressed {
+    encoder: GzEncoder<Counted>,
+    /// Bytes handed to the compressor that may not have come out of it.
+    held: u64,
+    is_empty: bool,
+}
+
+impl Compressed {
+    fn create(directory: &Path, number: u64) -> io::Result<Self> {
+        let file = Counted { file: File::create(path(directory, number))?, bytes: 0 };
+        Ok(Self { encoder: GzEncoder::new(file, Compression::fast()), held: 0, is_empty: true })
+    }
+
+    /// Whether the file stays within `limit` with so many bytes more, whatever they compress to.
+    /// An empty file takes one line of any length.
+    fn has_room(&mut self, bytes: u64, limit: u64) -> io::Result<bool> {
+        let fits = |file: &Self| file.encoder.get_ref().bytes + file.held + bytes + OVERHEAD_BYTES <= limit;
+        if !fits(self) && self.held > 0 {
+            self.flush()?;
+        }
+        Ok(self.is_empty || fits(self))
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.is_empty = false;
+        self.held += bytes.len() as u64;
+        self.encoder.write_all(bytes)
+    }
+
+    /// Brings everything so far to the file, where it can be read while the file is still open.
+    fn flush(&mut self) -> io::Result<()> {
+        if self.held > 0 {
+            self.encoder.flush()?;
+            self.held = 0;
+        }
+        Ok(())
+    }
+
+    fn finish(&mut self) -> io::Result<()> {
+        self.encoder.try_finish()
+    }
+}
+
+struct Counted {
+    file: File,
+    bytes: u64,
+}
+
+impl Write for Counted {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.file.write(bytes)?;
+        self.bytes += written as u64;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
     }
 }
 
 /// Deletes the oldest files, so that with one more all together stay within the bound.
 fn make_room(directory: &Path) -> io::Result<()> {
-    let numbers = numbers(directory)?;
+    let files = numbered(directory)?;
     let keep = usize::try_from(FILES - 1).unwrap_or(usize::MAX);
-    for old in &numbers[..numbers.len().saturating_sub(keep)] {
-        fs::remove_file(path(directory, *old))?;
+    for (_, old) in &files[..files.len().saturating_sub(keep)] {
+        fs::remove_file(old)?;
     }
     Ok(())
 }
 
 fn path(directory: &Path, number: u64) -> PathBuf {
-    directory.join(format!("decisions-{number:08}.ndjson"))
+    directory.join(format!("decisions-{number:08}.ndjson.gz"))
 }
 
-fn create(directory: &Path, number: u64) -> io::Result<BufWriter<File>> {
-    Ok(BufWriter::new(File::create(path(directory, number))?))
-}
-
-/// Numbers of our files in the directory, ascending.
-fn numbers(directory: &Path) -> io::Result<Vec<u64>> {
-    let mut numbers = Vec::new();
+/// Our files in the directory with their numbers, ascending.
+fn numbered(directory: &Path) -> io::Result<Vec<(u64, PathBuf)>> {
+    let mut numbered = Vec::new();
     for file in fs::read_dir(directory)? {
-        let name = file?.file_name();
-        let number = name
-            .to_str()
-            .and_then(|name| name.strip_prefix("decisions-")?.strip_suffix(".ndjson")?.parse::<u64>().ok());
-        numbers.extend(number);
+        let file = file?;
+        let name = file.file_name();
+        let number = name.to_str().and_then(|name| {
+            let number = name.strip_prefix("decisions-")?.strip_suffix(".ndjson.gz")?;
+            number.parse::<u64>().ok()
+        });
+        numbered.extend(number.map(|number| (number, file.path())));
     }
-    numbers.sort_unstable();
-    Ok(numbers)
+    numbered.sort_unstable();
+    Ok(numbered)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::{Observation, Policy, Workload};
+    use crate::core::{Observation, Workload};
 
-    fn record() -> DecisionRecord {
-        let observation: Observation = serde_json::from_str(r#"{"at":"2026-11-27T08:00:00Z"}"#).unwrap();
-        Workload::new(Policy::default()).step(&observation).unwrap()
+    fn id() -> WorkloadId {
+        WorkloadId { namespace: "shop".to_owned(), name: "packers".to_owned() }
+    }
+
+    /// Records of a queue that grows, so that no two are alike.
+    fn records(count: u32) -> Vec<DecisionRecord> {
+        let mut workload = Workload::new(Policy::default());
+        let step = |second: u32| {
+            let text = format!(
+                r#"{{"at":"2026-11-27T08:{:02}:{:02}Z","queue":{{"visible":{},"in_flight":3}}}}"#,
+                second / 60 % 60,
+                second % 60,
+                second * 7919 % 1009
+            );
+            let observation: Observation = serde_json::from_str(&text).unwrap();
+            workload.step(&observation).unwrap()
+        };
+        (0..count).map(step).collect()
+    }
+
+    fn sizes(directory: &Path) -> Vec<u64> {
+        fs::read_dir(directory).unwrap().map(|file| file.unwrap().metadata().unwrap().len()).collect()
     }
 
     #[test]
     fn the_directory_stays_within_its_bound() {
         let directory = tempfile::tempdir().unwrap();
-        let options = RecordOptions { directory: directory.path().to_owned(), max_bytes: 16_000 };
-        let id = WorkloadId { namespace: "shop".to_owned(), name: "packers".to_owned() };
-        let record = record();
+        let options = RecordOptions { directory: directory.path().to_owned(), max_bytes: 120_000 };
+        let records = records(200);
         // Twice, so that what an earlier process left is counted too.
         for _ in 0..2 {
             let mut files = Files::open(&options).unwrap();
-            for _ in 0..200 {
-                files.write(&id, &record).unwrap();
+            for record in &records {
+                files.write(&id(), &Policy::default(), record).unwrap();
+                assert!(sizes(directory.path()).iter().sum::<u64>() <= options.max_bytes);
             }
-            files.current.flush().unwrap();
+            files.current.finish().unwrap();
         }
-        let sizes: Vec<u64> = fs::read_dir(directory.path())
-            .unwrap()
-            .map(|file| file.unwrap().metadata().unwrap().len())
-            .collect();
-        assert!(sizes.iter().sum::<u64>() <= 16_000, "{sizes:?}");
-        assert!(sizes.len() > 3, "{sizes:?}");
-        let newest =
-            fs::read_to_string(path(directory.path(), *numbers(directory.path()).unwrap().last().unwrap()));
-        let line: serde_json::Value = serde_json::from_str(newest.unwrap().lines().next().unwrap()).unwrap();
-        assert_eq!((line["namespace"].as_str(), line["workload"].as_str()), (Some("shop"), Some("packers")));
+        let sizes = sizes(directory.path());
+        assert!(sizes.len() > 3 && sizes.iter().all(|size| *size <= options.max_bytes / FILES), "{sizes:?}");
+    }
+
+    #[test]
+    fn what_was_written_is_read_back_also_from_a_file_cut_off() {
+        let directory = tempfile::tempdir().unwrap();
+        let options = RecordOptions { directory: directory.path().to_owned(), max_bytes: 1 << 20 };
+        let records = records(50);
+        let mut files = Files::open(&options).unwrap();
+        for record in &records[..40] {
+            files.write(&id(), &Policy::default(), record).unwrap();
+        }
+        files.current.flush().unwrap();
+        let open = read(&path(directory.path(), 0)).unwrap();
+        assert_eq!(open.lines.len(), 40, "a file that is being written can be read");
+        assert!(open.cut_off);
+        for record in &records[40..] {
+            files.write(&id(), &Policy::default(), record).unwrap();
+        }
+        files.current.finish().unwrap();
+        let whole = read(&path(directory.path(), 0)).unwrap();
+        assert!(!whole.cut_off);
+        for ((_, line), record) in whole.lines.iter().zip(&records) {
+            let kept = Kept::parse(line).unwrap();
+            assert_eq!(&kept.record, record);
+            assert_eq!((kept.namespace.as_str(), kept.workload.as_str()), ("shop", "packers"));
+            assert_eq!(kept.policy, Some(Policy::default()));
+            assert_eq!(kept.version.as_deref(), Some(env!("CARGO_PKG_VERSION")));
+        }
+        assert_eq!(whole.lines.len(), 50);
     }
 }

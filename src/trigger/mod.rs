@@ -7,9 +7,9 @@
 
 mod assemble;
 mod aws;
-mod cut_offs;
+pub(crate) mod cut_offs;
 pub mod docs;
-mod duration;
+pub(crate) mod duration;
 pub mod keys;
 mod problem;
 mod reading;
@@ -198,7 +198,7 @@ impl Trigger {
 }
 
 /// The part of the metadata that decides.
-fn policy_metadata(policy: &Policy) -> impl Iterator<Item = (&'static str, String)> {
+pub fn policy_metadata(policy: &Policy) -> impl Iterator<Item = (&'static str, String)> {
     let seconds = |seconds: f64| Some(duration::format(seconds));
     let cut_offs = (!policy.cut_offs.is_empty()).then(|| cut_offs::format(&policy.cut_offs));
     let service_rate = match policy.service_rate {

@@ -9,5 +9,6 @@ mod lifecycle;
 mod parts;
 mod process;
 mod real;
+mod records;
 mod support;
 mod wire;

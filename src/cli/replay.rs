@@ -1,0 +1,230 @@
+//! `peakscaler replay RECORDS...`: takes decisions of production again with this binary.
+//!
+//! A record of `serve --record-dir` carries all that its decision was taken from, so that the same
+//! code gives the same number. Exit code 0 when all are the same, 1 when one differs, 2 when a
+//! record cannot be read or decided again.
+
+mod compare;
+mod settings;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use clap::ValueEnum;
+use indicatif::{ProgressBar, ProgressIterator as _};
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::forecast::{new_table, say};
+use crate::core::Policy;
+use crate::telemetry::records::{Kept, files_of, read};
+use crate::trigger::scaled_object::load_trigger;
+use compare::{Cause, Change, decide_again};
+
+/// Arguments of `replay`.
+#[derive(Debug, clap::Args)]
+pub(super) struct ReplayArguments {
+    /// Files of `serve --record-dir`, or that directory; lines of `decide --inputs` too, with --trigger.
+    #[arg(required = true, value_name = "RECORDS")]
+    records: Vec<PathBuf>,
+    /// Decide with the settings of this ScaledObject (or bare `metadata:` map) in place of those recorded.
+    #[arg(long, value_name = "FILE")]
+    trigger: Option<PathBuf>,
+    /// Differences that the table shows; all are counted, and JSON has all.
+    #[arg(long, default_value_t = 20, value_name = "COUNT")]
+    show: usize,
+    /// Output format.
+    #[arg(long, value_enum, default_value_t = Output::Table)]
+    output: Output,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Output {
+    Table,
+    Json,
+}
+
+/// What came of all records.
+#[derive(Debug, Default, Serialize)]
+struct Report {
+    version: &'static str,
+    decisions: usize,
+    same: usize,
+    differ: usize,
+    /// Records that could not be decided again, with their place.
+    unusable: Vec<Unusable>,
+    /// Files that end in the middle.
+    cut_off: Vec<String>,
+    workloads: Vec<WorkloadReport>,
+    differences: Vec<Difference>,
+}
+
+#[derive(Debug, Serialize)]
+struct Unusable {
+    place: String,
+    reason: String,
+}
+
+/// What came of one workload's records.
+#[derive(Debug, Default, Serialize)]
+struct WorkloadReport {
+    workload: String,
+    decisions: usize,
+    differ: usize,
+    /// Replicas summed over its decisions, as recorded and as decided again.
+    replicas_recorded: u64,
+    replicas_again: u64,
+}
+
+/// One decision that is another now.
+#[derive(Debug, Serialize)]
+struct Difference {
+    place: String,
+    workload: String,
+    at: Timestamp,
+    changes: Vec<Change>,
+    causes: Vec<Cause>,
+}
+
+pub(super) fn run(arguments: &ReplayArguments) -> anyhow::Result<ExitCode> {
+    let settings = match &arguments.trigger {
+        Some(path) => Some(load_trigger(path).context("--trigger")?.policy),
+        None => None,
+    };
+    let report = match gather(&arguments.records, settings.as_ref()) {
+        Ok(report) => report,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            return Ok(ExitCode::from(2));
+        }
+    };
+    match arguments.output {
+        Output::Table => say(&text(&report, arguments.show))?,
+        Output::Json => say(&serde_json::to_string_pretty(&report)?)?,
+    }
+    Ok(match (report.unusable.is_empty() && report.decisions > 0, report.differ) {
+        (false, _) => ExitCode::from(2),
+        (true, 0) => ExitCode::SUCCESS,
+        (true, _) => ExitCode::FAILURE,
+    })
+}
+
+fn gather(records: &[PathBuf], settings: Option<&Policy>) -> anyhow::Result<Report> {
+    let mut report = Report { version: env!("CARGO_PKG_VERSION"), ..Report::default() };
+    let mut workloads: BTreeMap<String, WorkloadReport> = BTreeMap::new();
+    let mut files = Vec::new();
+    for path in records {
+        files.extend(files_of(path)?);
+    }
+    for file in &files {
+        let read = read(file)?;
+        if read.cut_off {
+            report.cut_off.push(file.display().to_string());
+        }
+        let bar = ProgressBar::new(read.lines.len() as u64).with_message(file.display().to_string());
+        for (number, line) in read.lines.iter().progress_with(bar) {
+            take(&mut report, &mut workloads, &place(file, *number), line, settings);
+        }
+    }
+    report.workloads = workloads.into_values().collect();
+    Ok(report)
+}
+
+fn place(file: &Path, line: usize) -> String {
+    format!("{}:{line}", file.display())
+}
+
+fn take(
+    report: &mut Report,
+    workloads: &mut BTreeMap<String, WorkloadReport>,
+    place: &str,
+    line: &str,
+    settings: Option<&Policy>,
+) {
+    let mut unusable = |reason: String| report.unusable.push(Unusable { place: place.to_owned(), reason });
+    let kept = match Kept::parse(line) {
+        Ok(kept) => kept,
+        Err(error) => return unusable(format!("is not a decision record: {error}")),
+    };
+    let again = match decide_again(&kept, settings) {
+        Ok(again) => again,
+        Err(reason) => return unusable(reason),
+    };
+    let name = match (kept.namespace.as_str(), kept.workload.as_str()) {
+        ("", "") => "(no name)".to_owned(),
+        (namespace, name) => format!("{namespace}/{name}"),
+    };
+    let workload = workloads
+        .entry(name.clone())
+        .or_insert_with(|| WorkloadReport { workload: name.clone(), ..WorkloadReport::default() });
+    report.decisions += 1;
+    workload.decisions += 1;
+    workload.replicas_recorded += u64::from(kept.record.desired.unwrap_or(0));
+    workload.replicas_again += u64::from(again.desired.unwrap_or(0));
+    if again.changes.is_empty() {
+        report.same += 1;
+        return;
+    }
+    report.differ += 1;
+    workload.differ += 1;
+    report.differences.push(Difference {
+        place: place.to_owned(),
+        workload: name,
+        at: kept.record.at,
+        changes: again.changes,
+        causes: again.causes,
+    });
+}
+
+fn text(report: &Report, show: usize) -> String {
+    let mut parts = Vec::new();
+    let mut table = new_table(&["workload", "decisions", "same", "differ", "mean replicas", "now"]);
+    for workload in &report.workloads {
+        let mean = |sum: u64| format!("{:.2}", sum as f64 / workload.decisions.max(1) as f64);
+        table.add_row([
+            workload.workload.clone(),
+            workload.decisions.to_string(),
+            (workload.decisions - workload.differ).to_string(),
+            workload.differ.to_string(),
+            mean(workload.replicas_recorded),
+            mean(workload.replicas_again),
+        ]);
+    }
+    parts.push(table.to_string());
+    for difference in report.differences.iter().take(show) {
+        let changes: Vec<String> = difference.changes.iter().map(ToString::to_string).collect();
+        let causes: Vec<String> = difference.causes.iter().map(ToString::to_string).collect();
+        parts.push(format!(
+            "{}: {} at {}: {}\n    because {}",
+            difference.place,
+            difference.workload,
+            difference.at,
+            changes.join(", "),
+            causes.join("; ")
+        ));
+    }
+    if report.differences.len() > show {
+        parts.push(format!(
+            "and {} more; --show {} tells all",
+            report.differences.len() - show,
+            report.differences.len()
+        ));
+    }
+    for Unusable { place, reason } in report.unusable.iter().take(show) {
+        parts.push(format!("{place}: {reason}"));
+    }
+    for file in &report.cut_off {
+        parts.push(format!("note: {file} ends in the middle (still being written, or its writer was killed); what is whole was taken"));
+    }
+    parts.push(format!(
+        "{} decisions taken again by version {}: {} the same, {} differ, {} could not be taken again",
+        report.decisions,
+        report.version,
+        report.same,
+        report.differ,
+        report.unusable.len()
+    ));
+    parts.join("\n")
+}
