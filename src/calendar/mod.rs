@@ -62,17 +62,34 @@ pub fn load(path: &Path) -> Result<Calendar, LoadError> {
     parse(&text).map_err(|findings| LoadError::Wrong { path: path.to_owned(), findings })
 }
 
+/// Loads a calendar as it is written, once it was checked. Times without a zone are in `UTC`, as ever.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_spec(path: &Path) -> Result<CalendarSpec, LoadError> {
+    let text =
+        std::fs::read_to_string(path).map_err(|source| LoadError::Read { path: path.to_owned(), source })?;
+    let wrong = |findings| LoadError::Wrong { path: path.to_owned(), findings };
+    let (_, mut spec) = parse_both(&text).map_err(wrong)?;
+    spec.time_zone.get_or_insert_with(|| "UTC".to_owned());
+    Ok(spec)
+}
+
 /// Reads a calendar out of text; an empty text is an empty calendar.
 ///
 /// # Errors
 /// Everything that is wrong with it.
 pub fn parse(text: &str) -> Result<Calendar, Vec<Finding>> {
+    parse_both(text).map(|(calendar, _)| calendar)
+}
+
+fn parse_both(text: &str) -> Result<(Calendar, CalendarSpec), Vec<Finding>> {
     let (documents, error) = yaml::parse(text);
     if let Some(error) = error {
         return Err(vec![finding(error.place, error.message)]);
     }
     let document = match documents.as_slice() {
-        [] => return Ok(Calendar::default()),
+        [] => return Ok((Calendar::default(), CalendarSpec::default())),
         [document] => document,
         [_, second, ..] => {
             let message = "is a second document; a calendar is one, so join the two or make two files";
@@ -96,7 +113,7 @@ pub fn parse(text: &str) -> Result<Calendar, Vec<Finding>> {
         (read(text, document)?, &[])
     };
     match Calendar::new(&spec) {
-        Ok(calendar) if findings.is_empty() => Ok(calendar),
+        Ok(calendar) if findings.is_empty() => Ok((calendar, spec)),
         Ok(_) => Err(findings),
         Err(problems) => {
             let root = document.path(base).unwrap_or(document);
@@ -136,24 +153,9 @@ fn finding(place: Place, message: String) -> Finding {
     Finding { line: place.line, column: place.column, message }
 }
 
-/// The place of a problem's path, `peaks[0].uplift`; of the deepest part of it that is written.
+/// The place of a problem's path.
 fn placed(root: &Node, problem: &Problem) -> Finding {
-    let mut node = root;
-    let mut place = root.place;
-    for step in problem.path.split('.') {
-        let (key, index) = match step.split_once('[') {
-            Some((key, index)) => (key, index.trim_end_matches(']').parse::<usize>().ok()),
-            None => (step, None),
-        };
-        let Some(value) = node.get(key) else { break };
-        place = node.place_of(&[key]);
-        node = value;
-        if let Some(item) = index.and_then(|index| node.items().get(index)) {
-            place = item.place;
-            node = item;
-        }
-    }
-    finding(place, problem.to_string())
+    finding(root.place_at(&problem.path), problem.to_string())
 }
 
 #[cfg(test)]

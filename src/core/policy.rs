@@ -2,6 +2,7 @@
 //!
 //! `trigger` builds it from scaler metadata. It is serialised into every decision record.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The settings of one workload that decide.
@@ -53,7 +54,7 @@ pub enum ServiceRate {
 }
 
 /// Orders in by `at` on one of `weekdays` are done `within_seconds` later.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CutOff {
     /// The carrier, for example `DPD`.

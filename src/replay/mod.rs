@@ -4,7 +4,9 @@
 //! - [`orders`]: the arrivals and the work in them, from a trace or the generator;
 //! - [`world`]: the centre itself, moved on by `advance_to`; the demo drives it, the replay runs it;
 //! - [`policies`]: who decides, ours and the peers behind one trait;
-//! - [`run`]: a policy in the world, through KEDA and the HPA, to a [`score`].
+//! - [`keda`]: what an operator has now, out of his ScaledObject;
+//! - [`recorded`]: an operator's own history as such a centre;
+//! - [`run`]: a policy in the world, through KEDA and the HPA, to a [`score`], and with it a [`trail`].
 //!
 //! No async runtime, no clock, no network: the same seed gives the same bytes.
 
@@ -12,14 +14,18 @@ use crate::core::Observation;
 
 pub mod bootstrap;
 pub mod cells;
+pub mod keda;
+pub mod lateness;
 pub mod least;
 pub mod lineup;
 pub mod oracle;
 pub mod orders;
 pub mod policies;
+pub mod recorded;
 pub mod run;
 pub mod scenario;
 pub mod score;
+pub mod trail;
 pub mod units;
 pub mod world;
 

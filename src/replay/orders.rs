@@ -85,6 +85,14 @@ impl Orders {
         Ok(Self { arrivals, work, history })
     }
 
+    /// Draws the orders of a scenario from the rates of a recorded series: orders a minute over the
+    /// scenario's days. What came before is left to whoever has the series.
+    pub fn of_rates(scenario: &Scenario, rates: &[f64], dispersion: f64) -> Self {
+        let arrivals = spread(rates, dispersion, &mut random(scenario.seed, Stream::Arrivals));
+        let work = work(scenario, arrivals.len());
+        Self { arrivals, work, history: Vec::new() }
+    }
+
     /// Number of orders.
     pub fn len(&self) -> usize {
         self.arrivals.len()
@@ -273,7 +281,7 @@ fn ordinary_week() -> Vec<f64> {
 
 /// Counts of bins of `minutes` minutes as a rate a minute that runs straight from the middle of
 /// one bin to the next.
-fn between_middles(bins: &[f64], minutes: usize) -> Vec<f64> {
+pub(super) fn between_middles(bins: &[f64], minutes: usize) -> Vec<f64> {
     let half = minutes / 2;
     let last = bins.len().saturating_sub(1);
     (0..bins.len() * minutes)

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use super::least::least_peak;
 use super::oracle::{self, Bill};
 use super::orders::Orders;
-use super::scenario::{Scenario, ScenarioError};
+use super::scenario::{Keda, Nodes, Pods, Scenario, ScenarioError};
 use super::score::{Score, Warnings};
 use super::units::{Millis, SECOND, ceil, millis};
-use super::world::World;
 use super::world::hpa::Hpa;
 use super::world::sensors::Sensors;
+use super::world::{Outcomes, World};
 use super::{Answer, ScalingPolicy};
 
 /// A warning that comes back this soon was never withdrawn.
@@ -32,8 +32,27 @@ impl Cell {
     pub fn new(scenario: Scenario) -> Result<Self, ScenarioError> {
         scenario.validate()?;
         let orders = Orders::draw(&scenario)?;
+        Self::with_orders(scenario, orders)
+    }
+
+    /// A scenario with orders from elsewhere; where its own would come from plays no part.
+    ///
+    /// # Errors
+    /// When the scenario contradicts itself.
+    pub fn with_orders(scenario: Scenario, orders: Orders) -> Result<Self, ScenarioError> {
+        scenario.validate()?;
         let least_peak = least_peak(&scenario, &orders, scenario.scored_from(), scenario.end());
         Ok(Self { scenario: Arc::new(scenario), orders: Arc::new(orders), least_peak })
+    }
+
+    /// The same orders and goal with other bounds and another pace.
+    ///
+    /// # Errors
+    /// When these contradict the rest of the scenario.
+    pub fn under(&self, pods: Pods, nodes: Nodes, keda: Keda) -> Result<Self, ScenarioError> {
+        let scenario = Scenario { pods, nodes, keda, ..(*self.scenario).clone() };
+        scenario.validate()?;
+        Ok(Self { scenario: Arc::new(scenario), ..self.clone() })
     }
 
     /// The scenario.
@@ -73,10 +92,17 @@ impl Cell {
     pub fn run(&self, policy: &mut dyn ScalingPolicy) -> Score {
         let mut control = Control::new(self, policy);
         control.advance_to(self.scenario.end());
+        self.score(control).0
+    }
+
+    /// The score of a run that has come to the end, and what became of each order.
+    pub(super) fn score<P: ScalingPolicy>(&self, control: Control<P>) -> (Score, Outcomes) {
         let name = control.policy.name().to_owned();
         let warnings = control.warnings;
         let (outcomes, tally) = control.world.finish();
-        Score::of(&name, &self.scenario, &self.orders, (&outcomes, &tally), self.least_peak, &warnings)
+        let score =
+            Score::of(&name, &self.scenario, &self.orders, (&outcomes, &tally), self.least_peak, &warnings);
+        (score, outcomes)
     }
 }
 

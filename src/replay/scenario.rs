@@ -7,14 +7,19 @@
 use std::path::{Path, PathBuf};
 
 use jiff::{Timestamp, civil::Date, tz::TimeZone};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::units::{DAY, Millis, millis};
 use crate::core::CutOff;
 use crate::core::demand::calendar::{Calendar, CalendarSpec};
 
+mod cut_offs;
 mod defaults;
+pub mod docs;
 mod validate;
+
+pub use cut_offs::CutOffMoment;
 
 /// Why a scenario can't be used.
 #[derive(Debug, thiserror::Error)]
@@ -54,7 +59,7 @@ pub enum ScenarioError {
 }
 
 /// One world to simulate.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Scenario {
     /// Short name for tables and files.
@@ -78,6 +83,7 @@ pub struct Scenario {
     /// What people know of the days ahead: the `spec` of a `PeakCalendar`. Its zone is the scenario's
     /// where it names none.
     #[serde(skip_serializing_if = "knows_nothing")]
+    #[schemars(with = "std::collections::BTreeMap<String, serde_json::Value>")]
     pub calendar: CalendarSpec,
     /// The work.
     pub service: Service,
@@ -92,7 +98,7 @@ pub struct Scenario {
 }
 
 /// Where orders come from.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum OrderSource {
     /// A recorded series.
@@ -102,7 +108,7 @@ pub enum OrderSource {
 }
 
 /// A recorded series: CSV with the header `timestamp,count`, local time, regular grid.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Trace {
     /// The file; relative to the scenario's own file.
@@ -130,7 +136,7 @@ fn knows_nothing(calendar: &CalendarSpec) -> bool {
 }
 
 /// Orders from parameters.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Generator {
     /// Orders on an ordinary day, imports included.
@@ -155,7 +161,7 @@ pub struct Generator {
 }
 
 /// Lumps of orders at random times, as when an e-shop hands over a batch.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Imports {
     /// Mean number a day.
@@ -167,7 +173,7 @@ pub struct Imports {
 }
 
 /// Additional orders at a known moment.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Burst {
     /// Day, 0 is the first.
@@ -181,7 +187,7 @@ pub struct Burst {
 }
 
 /// A day with many times the ordinary orders.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Peak {
     /// Day, 0 is the first.
@@ -197,7 +203,7 @@ pub struct Peak {
 }
 
 /// When an order is late.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Goal {
     /// The longest wait before the work starts, in seconds.
@@ -207,7 +213,7 @@ pub struct Goal {
 }
 
 /// The work of one order.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Service {
     /// Mean seconds of work.
@@ -225,7 +231,7 @@ pub struct Service {
 }
 
 /// Work takes `factor` times as long.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Slow {
     /// When.
@@ -235,7 +241,7 @@ pub struct Slow {
 }
 
 /// Some hours of one day or of every day.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Window {
     /// The day, 0 is the first; every day when absent.
@@ -248,7 +254,7 @@ pub struct Window {
 }
 
 /// The worker pods.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Pods {
     /// Mean seconds from a place on a node to Ready.
@@ -264,7 +270,7 @@ pub struct Pods {
 }
 
 /// The nodes, as Karpenter buys them.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Nodes {
     /// Mean seconds from the claim to Initialized.
@@ -288,7 +294,7 @@ pub struct Nodes {
 }
 
 /// What can be seen, how late and how wrong.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Sensors {
     /// Interval of a scaler that samples by itself.
@@ -312,7 +318,7 @@ pub struct Sensors {
 }
 
 /// Source of arrivals and completions.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Throughput {
     /// None.
@@ -324,7 +330,7 @@ pub enum Throughput {
 }
 
 /// KEDA's and the HPA's timing.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Keda {
     /// `pollingInterval`, seconds.
@@ -414,24 +420,6 @@ impl Scenario {
     /// End of the warm-up, from which scores count.
     pub fn scored_from(&self) -> Millis {
         i64::from(self.warm_up_days) * DAY
-    }
-
-    /// Cut-offs as `(cut-off, dispatch)` in order of the cut-off, over all simulated days.
-    pub fn cut_offs(&self) -> Vec<(Millis, Millis)> {
-        let mut all = Vec::new();
-        for day in 0..=self.days {
-            let offset = jiff::Span::new().days(i64::from(day));
-            let Ok(date) = self.start.checked_add(offset) else { break };
-            let weekday = date.weekday().to_monday_zero_offset();
-            for cut_off in &self.goal.cut_offs {
-                if cut_off.weekdays[usize::try_from(weekday).unwrap_or(0)] {
-                    let at = i64::from(day) * DAY + i64::from(cut_off.at_seconds_of_day) * 1_000;
-                    all.push((at, at + millis(cut_off.within_seconds)));
-                }
-            }
-        }
-        all.sort_unstable();
-        all
     }
 
     /// For each of the sorted `arrivals` the dispatch of the first cut-off it makes.

@@ -91,7 +91,7 @@ pub fn trigger_of_text(text: &str, path: &Path) -> Result<Trigger, LoadError> {
 }
 
 /// Reads a metadata node; values that are not scalars count as empty.
-pub(super) fn read(metadata: &Node) -> Parsed {
+pub(crate) fn read(metadata: &Node) -> Parsed {
     parse(
         metadata.pairs().iter().map(|(key, value)| (key.text.as_str(), value.text().unwrap_or_default())),
         Origin::File,
@@ -100,14 +100,14 @@ pub(super) fn read(metadata: &Node) -> Parsed {
 
 /// A document of a file, as far as it concerns us.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Document<'a> {
+pub(crate) enum Document<'a> {
     ScaledObject(&'a Node),
     ScaledJob(&'a Node),
     BareMetadata(&'a Node),
 }
 
 /// Sorts out a document; a `List` holds several.
-pub(super) fn documents_in(document: &Node) -> Vec<Document<'_>> {
+pub(crate) fn documents_in(document: &Node) -> Vec<Document<'_>> {
     match document.get("kind").and_then(Node::text) {
         Some("ScaledObject") => vec![Document::ScaledObject(document)],
         Some("ScaledJob") => vec![Document::ScaledJob(document)],
@@ -124,12 +124,12 @@ pub(super) fn documents_in(document: &Node) -> Vec<Document<'_>> {
 }
 
 /// The triggers of a ScaledObject or `ScaledJob`.
-pub(super) fn triggers(object: &Node) -> &[Node] {
+pub(crate) fn triggers(object: &Node) -> &[Node] {
     object.path(&["spec", "triggers"]).map(Node::items).unwrap_or_default()
 }
 
 /// Whether a trigger is answered by peakscaler: an external one with a key of ours, or with our name in its address.
-pub(super) fn is_ours(trigger: &Node) -> bool {
+pub(crate) fn is_ours(trigger: &Node) -> bool {
     let external = matches!(trigger.get("type").and_then(Node::text), Some("external" | "external-push"));
     let Some(metadata) = trigger.get("metadata") else { return false };
     let named = metadata

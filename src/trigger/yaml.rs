@@ -74,6 +74,26 @@ impl Node {
         place
     }
 
+    /// The place of a path such as `peaks[0].uplift`; of the deepest part of it that is written.
+    pub(crate) fn place_at(&self, path: &str) -> Place {
+        let mut node = self;
+        let mut place = self.place;
+        for step in path.split('.') {
+            let (key, index) = match step.split_once('[') {
+                Some((key, index)) => (key, index.trim_end_matches(']').parse::<usize>().ok()),
+                None => (step, None),
+            };
+            let Some(value) = node.get(key) else { break };
+            place = node.place_of(&[key]);
+            node = value;
+            if let Some(item) = index.and_then(|index| node.items().get(index)) {
+                place = item.place;
+                node = item;
+            }
+        }
+        place
+    }
+
     /// A scalar's text.
     pub(crate) fn text(&self) -> Option<&str> {
         match &self.data {

@@ -77,7 +77,7 @@ fn moments(now: Timestamp, policy: &Policy, exceptions: &[CutOffException]) -> V
 }
 
 /// The policy's cut-offs of a date; a carrier with exceptions has those in the place of its own.
-fn cut_offs_of(date: Date, policy: &Policy, exceptions: &[CutOffException]) -> Vec<CutOff> {
+pub fn cut_offs_of(date: Date, policy: &Policy, exceptions: &[CutOffException]) -> Vec<CutOff> {
     let today: Vec<&CutOffException> = exceptions.iter().filter(|one| one.date == date).collect();
     let excepted = |name: &str| today.iter().any(|one| one.carrier.eq_ignore_ascii_case(name));
     let usual = |cut_off: &&CutOff| cut_off.weekdays[weekday_index(date.weekday())];

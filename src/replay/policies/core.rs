@@ -26,6 +26,7 @@ pub struct CorePolicy {
     workload: Workload,
     last: Option<DecisionRecord>,
     buffers: bool,
+    behavior: Option<Behavior>,
 }
 
 impl CorePolicy {
@@ -68,7 +69,13 @@ impl CorePolicy {
 
     /// Any workload under any name.
     pub fn new(name: &str, workload: Workload) -> Self {
-        Self { name: name.to_owned(), workload, last: None, buffers: true }
+        Self { name: name.to_owned(), workload, last: None, buffers: true, behavior: None }
+    }
+
+    /// The same behind an HPA that is set otherwise than our manifests set it.
+    #[must_use]
+    pub fn with_behavior(self, behavior: Behavior) -> Self {
+        Self { behavior: Some(behavior), ..self }
     }
 
     fn learned(name: &str, cell: &Cell, policy: Policy) -> Self {
@@ -145,7 +152,8 @@ impl ScalingPolicy for CorePolicy {
     }
 
     fn behavior(&self) -> Behavior {
-        Behavior::exact(self.workload.policy().max_replicas)
+        let exact = || Behavior::exact(self.workload.policy().max_replicas);
+        self.behavior.clone().unwrap_or_else(exact)
     }
 
     fn samples_itself(&self) -> bool {

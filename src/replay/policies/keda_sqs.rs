@@ -42,6 +42,17 @@ impl KedaSqs {
         }
     }
 
+    /// The trigger's metadata in full.
+    pub fn with_metadata(
+        queue_length: f64,
+        activation_queue_length: f64,
+        scale_on_in_flight: bool,
+        scale_on_delayed: bool,
+    ) -> Self {
+        let sqs = Self::with_queue_length(queue_length);
+        Self { activation_queue_length, scale_on_in_flight, scale_on_delayed, ..sqs }
+    }
+
     /// The same with another behaviour of the HPA, named in tables by `label`.
     #[must_use]
     pub fn with_behavior(mut self, behavior: Behavior, label: &str) -> Self {

@@ -1,0 +1,256 @@
+//! `peakscaler backtest`: past days, or scenarios, lived through again under the settings in force
+//! and under ours, side by side.
+
+pub(super) mod contest;
+pub(super) mod figures;
+mod html;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use clap::ValueEnum;
+use jiff::civil::Date;
+
+use super::centre::{CentreArguments, Recorded, read_calendar, read_scenario};
+use super::forecast::say;
+use crate::core::Workload;
+use crate::core::demand::calendar::{Calendar, CalendarSpec};
+use crate::core::demand::forecast::{ProfileForecast, slot_seconds_for};
+use crate::core::demand::outlook::ArrivalForecast as _;
+use crate::replay::ScalingPolicy;
+use crate::replay::keda::ScaledObject;
+use crate::replay::policies::{CorePolicy, KedaSqs};
+use crate::replay::recorded::cell_of;
+use crate::replay::run::Cell;
+use crate::replay::scenario::Scenario;
+use contest::{Contest, Contestant, run_all};
+use figures::Report;
+
+/// Arguments of `backtest`.
+#[derive(Debug, clap::Args)]
+pub(super) struct BacktestArguments {
+    /// Scenarios to live through in place of a history (docs/scenarios.md)
+    #[arg(long, num_args = 1.., value_name = "FILE", conflicts_with_all = ["history", "calendar", "from", "days"])]
+    scenario: Vec<PathBuf>,
+    /// Orders of the past: CSV with lines `timestamp,count`, local times on a regular grid
+    #[arg(long, value_name = "FILE", required_unless_present = "scenario", requires = "scaledobject")]
+    history: Option<PathBuf>,
+    /// The ScaledObject in force, as `kubectl get scaledobject NAME -o yaml` prints it
+    #[arg(long, value_name = "FILE")]
+    scaledobject: Option<PathBuf>,
+    /// Another ScaledObject to compare it with; default: peakscaler with the same bounds
+    #[arg(long, value_name = "FILE", requires = "scaledobject")]
+    against: Option<PathBuf>,
+    /// Peaks and closures that peakscaler would have been told of, as YAML
+    #[arg(long, value_name = "FILE")]
+    calendar: Option<PathBuf>,
+    /// First day; default: the last 14 days of the history
+    #[arg(long, value_name = "DATE")]
+    from: Option<Date>,
+    /// How many days
+    #[arg(long, value_name = "DAYS")]
+    days: Option<u32>,
+    /// Variance over mean of the orders of one minute; 1 is Poisson
+    #[arg(long, default_value_t = 1.5, value_parser = dispersion)]
+    dispersion: f64,
+    #[command(flatten)]
+    centre: CentreArguments,
+    /// Output format
+    #[arg(long, value_enum, default_value_t = Output::Table)]
+    output: Output,
+    /// Write a report with charts to this file as well
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Output {
+    Table,
+    Json,
+}
+
+/// Runs the subcommand.
+pub(super) fn run(arguments: &BacktestArguments) -> anyhow::Result<ExitCode> {
+    let object = arguments.scaledobject.as_deref().map(ScaledObject::load).transpose()?;
+    let against = arguments.against.as_deref().map(ScaledObject::load).transpose()?;
+    let contests = match (&arguments.history, &object) {
+        (Some(history), Some(object)) => {
+            vec![arguments.of_history(history, object, against.as_ref())?]
+        }
+        _ => arguments.of_scenarios(object.as_ref(), against.as_ref())?,
+    };
+    let trails = run_all(&contests);
+    let report = Report::new(&contests, &trails, arguments.centre.price_per_node_hour);
+    match arguments.output {
+        Output::Table => say(&report.text())?,
+        Output::Json => say(&serde_json::to_string_pretty(&report)?)?,
+    }
+    if let Some(path) = &arguments.html {
+        let page = html::page(&report, &contests, &trails);
+        std::fs::write(path, page).with_context(|| format!("--html {}", path.display()))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+impl BacktestArguments {
+    fn of_history(
+        &self,
+        path: &std::path::Path,
+        object: &ScaledObject,
+        against: Option<&ScaledObject>,
+    ) -> anyhow::Result<Contest> {
+        let objects: Vec<&ScaledObject> = against.into_iter().chain([object]).collect();
+        let mut centre = self.centre.complete(&objects)?;
+        let history = Recorded::open(path, &centre.zone)?;
+        let stretch = history.stretch(self.from, self.days)?;
+        let calendar = self.calendar.as_deref().map(read_calendar).transpose()?.unwrap_or_default();
+        let title = format!("{} under {}", path.display(), object.name);
+        let scenario = Scenario { calendar: calendar.clone(), ..centre.scenario(title, stretch) };
+        let start = history.midnight(stretch.start)?;
+        let rate = history.rate_at(start);
+        let cell = cell_of(scenario, &history.intervals, history.step_seconds, self.dispersion)?;
+        let bounded = |object: &ScaledObject| {
+            let (pods, keda) = centre.bounds(object, rate);
+            cell.under(pods, cell.scenario().nodes.clone(), keda)
+        };
+        let workload = learned(&history, &centre, start, &calendar)?;
+        let ours = |object: &ScaledObject, name: &str| -> anyhow::Result<Contestant> {
+            let behavior = object.ours.as_ref().map(|_| object.behavior.clone());
+            let policy = CorePolicy::new(name, workload.clone());
+            let policy =
+                behavior.map_or_else(|| policy.clone(), |behavior| policy.clone().with_behavior(behavior));
+            Ok(Contestant::new(name, bounded(object)?, policy))
+        };
+        let keda = |object: &ScaledObject, name: &str| -> anyhow::Result<Option<Contestant>> {
+            let Some(policy) = object.policy() else { return Ok(None) };
+            Ok(Some(Contestant::new(&format!("{name}: {}", policy.name()), bounded(object)?, policy)))
+        };
+        let mut contestants = Vec::new();
+        contestants.extend(keda(object, "now")?);
+        let beside = against.filter(|against| against.ours.is_some() || against.keda.is_empty());
+        match (contestants.is_empty(), beside) {
+            (true, None) => contestants.push(ours(object, "now: peakscaler")?),
+            (true, Some(other)) => {
+                let mut now = centre.clone();
+                now.policy = object.ours.as_ref().map_or(now.policy, |ours| ours.policy.clone());
+                let workload = learned(&history, &now, start, &calendar)?;
+                let policy =
+                    CorePolicy::new("now: peakscaler", workload).with_behavior(object.behavior.clone());
+                contestants.push(Contestant::new("now: peakscaler", bounded(object)?, policy));
+                contestants.push(ours(other, "against: peakscaler")?);
+            }
+            (false, other) => contestants.push(ours(other.unwrap_or(object), "peakscaler")?),
+        }
+        if let Some(against) = against {
+            contestants.extend(keda(against, "against")?);
+        }
+        let mut notes: Vec<String> = objects.iter().flat_map(|object| object.notes.clone()).collect();
+        notes.push(learned_note(&history, start));
+        let assumptions = std::mem::take(&mut centre.assumptions);
+        Ok(Contest { contestants, assumptions, notes })
+    }
+
+    fn of_scenarios(
+        &self,
+        object: Option<&ScaledObject>,
+        against: Option<&ScaledObject>,
+    ) -> anyhow::Result<Vec<Contest>> {
+        let mut contests = Vec::new();
+        for path in &self.scenario {
+            let cell = Cell::new(read_scenario(path)?)?;
+            let mut contestants = Vec::new();
+            for (object, name) in
+                object.map(|one| (one, "now")).into_iter().chain(against.map(|one| (one, "against")))
+            {
+                contestants.push(self.in_scenario(&cell, object, name)?);
+            }
+            if object.is_none() {
+                let keda = KedaSqs::with_defaults();
+                contestants.push(Contestant::new("KEDA aws-sqs-queue, its defaults", cell.clone(), keda));
+            }
+            contestants.push(Contestant::new("peakscaler", cell.clone(), CorePolicy::ours(&cell)));
+            let mut notes: Vec<String> =
+                object.iter().chain(&against).flat_map(|object| object.notes.clone()).collect();
+            if cell.scenario().history_days == 0 {
+                notes.push(
+                    "the scenario has no history_days: peakscaler runs without a learned forecast".to_owned(),
+                );
+            }
+            contests.push(Contest { contestants, assumptions: Vec::new(), notes });
+        }
+        Ok(contests)
+    }
+
+    /// A ScaledObject in a scenario: its triggers, bounds and pace, in the scenario's centre.
+    fn in_scenario(&self, cell: &Cell, object: &ScaledObject, name: &str) -> anyhow::Result<Contestant> {
+        let scenario = cell.scenario();
+        let pods = crate::replay::scenario::Pods {
+            min: object.min_replicas,
+            max: object.max_replicas,
+            initial: scenario.pods.initial.clamp(object.min_replicas, object.max_replicas),
+            ..scenario.pods.clone()
+        };
+        let keda = crate::replay::scenario::Keda {
+            polling_seconds: object.polling_seconds,
+            cooldown_seconds: object.cooldown_seconds,
+            ..scenario.keda.clone()
+        };
+        let bounded = cell.under(pods, scenario.nodes.clone(), keda)?;
+        match (object.policy(), &object.ours) {
+            (Some(policy), _) => Ok(Contestant::new(&format!("{name}: {}", policy.name()), bounded, policy)),
+            (None, Some(ours)) => {
+                let workload = Workload::new(ours.policy.clone());
+                let policy = CorePolicy::new(name, workload).with_behavior(object.behavior.clone());
+                Ok(Contestant::new(&format!("{name}: peakscaler"), bounded, policy))
+            }
+            (None, None) => unreachable!("a ScaledObject without a trigger is refused when it is read"),
+        }
+    }
+}
+
+/// Ours as it would have stood on the first morning: with all of the history before it learned.
+fn learned(
+    history: &Recorded,
+    centre: &super::centre::Centre,
+    start: jiff::Timestamp,
+    calendar: &CalendarSpec,
+) -> anyhow::Result<Workload> {
+    let mut forecast =
+        ProfileForecast::new(centre.zone.clone(), slot_seconds_for(history.step_seconds as f64));
+    let known = Arc::new(Calendar::new(calendar).map_err(|problems| {
+        anyhow::anyhow!(
+            "--calendar: {}",
+            problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+        )
+    })?);
+    let mut workload = Workload::new(centre.policy.clone());
+    if !known.is_empty() {
+        forecast.set_calendar(&known);
+        workload.set_calendar(known);
+    }
+    history.before(start).iter().for_each(|interval| forecast.observe(interval));
+    workload.set_forecast(Box::new(forecast));
+    Ok(workload)
+}
+
+fn learned_note(history: &Recorded, start: jiff::Timestamp) -> String {
+    let seconds: f64 =
+        history.before(start).iter().map(|one| one.to.duration_since(one.from).as_secs_f64()).sum();
+    let days = seconds / 86_400.0;
+    if days < 3.0 {
+        format!(
+            "the history holds {days:.1} days before the first: too little for a forecast, peakscaler plans from the present rate until it has three"
+        )
+    } else {
+        format!(
+            "peakscaler's forecast has learned the {days:.0} days before, as it would have; it sees none of the days to come"
+        )
+    }
+}
+
+fn dispersion(text: &str) -> Result<f64, String> {
+    let value = text.parse::<f64>().ok().filter(|value| (1.0..=100.0).contains(value));
+    value.ok_or_else(|| format!("{text:?} is not a number from 1 (Poisson) to 100"))
+}

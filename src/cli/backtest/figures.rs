@@ -1,0 +1,302 @@
+//! What came of a backtest, as a table, as JSON, and in a sentence for who has to decide.
+
+use std::fmt::Write as _;
+
+use jiff::civil::Date;
+use serde::Serialize;
+
+use super::contest::Contest;
+use crate::cli::centre::Assumption;
+use crate::cli::forecast::new_compact_table;
+use crate::cli::report::words::{grouped, percent, signed, span};
+use crate::replay::scenario::Scenario;
+use crate::replay::score::Score;
+use crate::replay::trail::Trail;
+
+/// Differences of less than this share are no difference: other seeds move a figure as much.
+const NOISE_SHARE: f64 = 0.01;
+
+/// All contests.
+#[derive(Debug, Serialize)]
+pub(in crate::cli) struct Report {
+    pub(in crate::cli) command: &'static str,
+    pub(in crate::cli) version: &'static str,
+    pub(in crate::cli) contests: Vec<ContestReport>,
+}
+
+/// The same days under several settings.
+#[derive(Debug, Serialize)]
+pub(in crate::cli) struct ContestReport {
+    pub(in crate::cli) title: String,
+    pub(in crate::cli) from: Date,
+    pub(in crate::cli) days: u32,
+    pub(in crate::cli) time_zone: String,
+    pub(in crate::cli) orders: u32,
+    pub(in crate::cli) seed: u64,
+    pub(in crate::cli) assumptions: Vec<Assumption>,
+    pub(in crate::cli) notes: Vec<String>,
+    pub(in crate::cli) runs: Vec<RunReport>,
+    /// One sentence for each run but the first, against the first.
+    pub(in crate::cli) verdicts: Vec<String>,
+}
+
+/// One setting.
+#[derive(Debug, Serialize)]
+pub(in crate::cli) struct RunReport {
+    pub(in crate::cli) name: String,
+    pub(in crate::cli) min_replicas: u32,
+    pub(in crate::cli) max_replicas: u32,
+    pub(in crate::cli) late_share: f64,
+    pub(in crate::cli) worst_day: Option<WorstDay>,
+    pub(in crate::cli) hours_over_work: f64,
+    /// Node-hours times the price, where one was given.
+    pub(in crate::cli) node_cost: Option<f64>,
+    pub(in crate::cli) score: Score,
+}
+
+/// The day with the greatest share of late orders.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub(in crate::cli) struct WorstDay {
+    pub(in crate::cli) date: Date,
+    pub(in crate::cli) orders: u32,
+    pub(in crate::cli) late: u32,
+    pub(in crate::cli) in_time_share: f64,
+}
+
+impl Report {
+    pub(super) fn new(contests: &[Contest], trails: &[Vec<Trail>], price: Option<f64>) -> Self {
+        let contests =
+            contests.iter().zip(trails).map(|(contest, trails)| ContestReport::new(contest, trails, price));
+        Self { command: "backtest", version: env!("CARGO_PKG_VERSION"), contests: contests.collect() }
+    }
+
+    pub(super) fn text(&self) -> String {
+        self.contests.iter().map(ContestReport::text).collect::<Vec<_>>().join("\n\n")
+    }
+}
+
+impl ContestReport {
+    fn new(contest: &Contest, trails: &[Trail], price: Option<f64>) -> Self {
+        let first = &contest.contestants[0].cell;
+        let scenario = first.scenario();
+        let from = scenario.start.saturating_add(jiff::Span::new().days(i64::from(scenario.warm_up_days)));
+        let runs: Vec<RunReport> = contest
+            .contestants
+            .iter()
+            .zip(trails)
+            .map(|(one, trail)| {
+                let (score, pods) = (trail.score.clone(), &one.cell.scenario().pods);
+                RunReport {
+                    name: one.name.clone(),
+                    min_replicas: pods.min,
+                    max_replicas: pods.max,
+                    late_share: score.late_share(),
+                    worst_day: worst_day(&score, from),
+                    hours_over_work: score.hours_over_work(),
+                    node_cost: price.map(|price| price * score.node_hours),
+                    score,
+                }
+            })
+            .collect();
+        let verdicts = runs[1..].iter().map(|run| verdict(&runs[0], run)).collect();
+        let mut notes = contest.notes.clone();
+        let killed = runs.iter().map(|run| run.score.killed).max().unwrap_or(0);
+        notes.extend(about_killed(killed, scenario));
+        Self {
+            title: scenario.name.clone(),
+            from,
+            days: scenario.days - scenario.warm_up_days,
+            time_zone: scenario.time_zone.clone(),
+            orders: runs[0].score.orders,
+            seed: scenario.seed,
+            assumptions: contest.assumptions.clone(),
+            notes,
+            runs,
+            verdicts,
+        }
+    }
+
+    /// The measures with one value a run: the rows of the table, here and in the page.
+    pub(super) fn rows(&self) -> Vec<(&'static str, Vec<String>)> {
+        let row = |name, value: &dyn Fn(&RunReport) -> String| (name, self.runs.iter().map(value).collect());
+        let mut rows = vec![
+            row("late orders", &|run| format!("{} ({})", grouped(run.score.late), percent(run.late_share))),
+            row("worst day", &|run| {
+                run.worst_day.map_or_else(
+                    || "none had a late order".to_owned(),
+                    |day| {
+                        format!(
+                            "{}: {} late, {} in time",
+                            day.date,
+                            grouped(day.late),
+                            percent(day.in_time_share)
+                        )
+                    },
+                )
+            }),
+            row("wait, median", &|run| span(run.score.wait_p50_seconds)),
+            row("wait, 99th percentile", &|run| span(run.score.wait_p99_seconds)),
+            row("wait, longest", &|run| span(run.score.wait_max_seconds)),
+            row("replica-hours", &|run| format!("{:.1}", run.score.replica_hours)),
+            row("over the work in the orders", &|run| format!("{:.3}", run.hours_over_work)),
+            row("node-hours", &|run| format!("{:.1}", run.score.node_hours)),
+        ];
+        if self.runs.iter().any(|run| run.node_cost.is_some()) {
+            rows.push(row("cost of nodes", &|run| {
+                run.node_cost.map_or_else(String::new, |cost| format!("{cost:.2}"))
+            }));
+        }
+        rows.extend([
+            row("scale actions a day", &|run| format!("{:.1}", run.score.actions_per_day)),
+            row("peak replicas", &|run| {
+                format!("{} (bounds {} to {})", run.score.peak_replicas, run.min_replicas, run.max_replicas)
+            }),
+            row("least peak that keeps all in time", &|run| format!("{:.0}", run.score.least_peak.ceil())),
+            row("orders taken from killed workers", &|run| grouped(run.score.killed)),
+            row("times orders began to be late", &|run| grouped(run.score.misses)),
+            row(
+                "minutes of warning before that",
+                &|run| match (run.score.misses, run.score.warning_minutes) {
+                    (0, _) => "nothing to warn of".to_owned(),
+                    (_, Some(minutes)) => format!("{minutes:.1} on average"),
+                    (_, None) => "never warns".to_owned(),
+                },
+            ),
+        ]);
+        rows
+    }
+
+    /// The heading's second line.
+    pub(super) fn subtitle(&self) -> String {
+        format!(
+            "{} days from {} ({}), {} orders, seed {}",
+            self.days,
+            self.from.strftime("%a %Y-%m-%d"),
+            self.time_zone,
+            grouped(self.orders),
+            self.seed
+        )
+    }
+
+    fn text(&self) -> String {
+        let mut text = format!("{}\n{}\n", self.title, self.subtitle());
+        for Assumption { what, value, source } in &self.assumptions {
+            let _ = writeln!(text, "  {what}: {value} ({source})");
+        }
+        for note in &self.notes {
+            let _ = writeln!(text, "  note: {note}");
+        }
+        let header: Vec<&str> =
+            std::iter::once("").chain(self.runs.iter().map(|run| run.name.as_str())).collect();
+        let mut table = new_compact_table(&header);
+        for (name, values) in self.rows() {
+            table.add_row(std::iter::once(name.to_owned()).chain(values));
+        }
+        let _ = write!(text, "{table}");
+        for verdict in &self.verdicts {
+            let _ = write!(text, "\n{verdict}");
+        }
+        text
+    }
+}
+
+/// What to do about orders that were taken from workers in the middle of their work.
+pub(in crate::cli) fn about_killed(killed: u32, scenario: &Scenario) -> Option<String> {
+    let service = &scenario.service;
+    let wish = 3.0 * service.mean_seconds;
+    (killed > 0 && service.grace_seconds < wish).then(|| {
+        format!(
+            "{} orders were taken from workers that were killed in the middle of them, and began again later: terminationGracePeriodSeconds is {:.0}, an order takes {:.0} s on average; set it to {:.0} (and tell it by --grace)",
+            grouped(killed),
+            service.grace_seconds,
+            service.mean_seconds,
+            wish.ceil()
+        )
+    })
+}
+
+fn worst_day(score: &Score, from: Date) -> Option<WorstDay> {
+    let days = score.days.iter().zip(0_i64..).filter(|(day, _)| day.late > 0);
+    let (day, index) = days.max_by(|(one, _), (other, _)| {
+        // late / orders, without dividing
+        let share = |a: u32, b: u32| u64::from(a) * u64::from(b);
+        share(one.late, other.orders).cmp(&share(other.late, one.orders))
+    })?;
+    Some(WorstDay {
+        date: from.saturating_add(jiff::Span::new().days(index)),
+        orders: day.orders,
+        late: day.late,
+        in_time_share: 1.0 - f64::from(day.late) / f64::from(day.orders),
+    })
+}
+
+/// What changes from `now` to `other`, and whether that is worth it.
+fn verdict(now: &RunReport, other: &RunReport) -> String {
+    let (late, late_now) = (other.score.late, now.score.late);
+    let orders = match late.cmp(&late_now) {
+        std::cmp::Ordering::Less => format!(
+            "{} fewer late orders ({} against {})",
+            grouped(late_now - late),
+            grouped(late),
+            grouped(late_now)
+        ),
+        std::cmp::Ordering::Greater => format!(
+            "{} more late orders ({} against {})",
+            grouped(late - late_now),
+            grouped(late),
+            grouped(late_now)
+        ),
+        std::cmp::Ordering::Equal => format!("as many late orders ({})", grouped(late)),
+    };
+    let nodes = change(now.score.node_hours, other.score.node_hours);
+    let money = match (now.node_cost, other.node_cost) {
+        (Some(now), Some(other)) => format!(" ({})", signed(other - now)),
+        _ => String::new(),
+    };
+    let node_words = format!("{} node-hours{money}", words_of(nodes));
+    let hours =
+        format!("{} replica-hours", words_of(change(now.score.replica_hours, other.score.replica_hours)));
+    let actions = format!(
+        "{:.0} scale actions a day against {:.0}",
+        other.score.actions_per_day, now.score.actions_per_day
+    );
+    format!(
+        "{} against {}: {orders}, {node_words}, {hours}, {actions}. {}",
+        other.name,
+        now.name,
+        advice(now, other, nodes)
+    )
+}
+
+fn change(now: f64, other: f64) -> f64 {
+    if now > 0.0 { other / now - 1.0 } else { 0.0 }
+}
+
+fn words_of(change: f64) -> String {
+    let share = percent(change.abs());
+    match change {
+        small if small.abs() < NOISE_SHARE / 10.0 => "as many".to_owned(),
+        less if less < 0.0 => format!("{share} fewer"),
+        _ => format!("{share} more"),
+    }
+}
+
+/// What a person who has to decide may take from the figures.
+fn advice(now: &RunReport, other: &RunReport, nodes: f64) -> &'static str {
+    let (late, late_now) = (other.score.late, now.score.late);
+    let saves = nodes < -NOISE_SHARE;
+    let costs = nodes > NOISE_SHARE;
+    match (late.cmp(&late_now), saves, costs) {
+        (std::cmp::Ordering::Less, _, false) => "Better on these days, and not dearer.",
+        (std::cmp::Ordering::Less, _, true) => "Better on these days, for more nodes: weigh the two.",
+        (std::cmp::Ordering::Equal, true, _) => "As punctual on these days, and cheaper.",
+        (std::cmp::Ordering::Equal, false, false) => {
+            "No difference that counts on these days: what is there now does as well."
+        }
+        (std::cmp::Ordering::Equal, false, true) => {
+            "Nothing gained on these days: what is there now is as punctual and cheaper."
+        }
+        (std::cmp::Ordering::Greater, true, _) => "Cheaper on these days, but later: weigh the two.",
+        (std::cmp::Ordering::Greater, false, _) => "Worse on these days: keep what is there now.",
+    }
+}

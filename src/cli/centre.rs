@@ -1,0 +1,302 @@
+//! The centre around a ScaledObject, for `backtest` and `plan`: what no ScaledObject and no history
+//! say is taken from flags, and each figure is told with its source.
+
+mod files;
+mod history;
+
+use anyhow::bail;
+use jiff::tz::TimeZone;
+use serde::Serialize;
+
+use crate::core::{CutOff, Policy, ServiceRate};
+use crate::replay::keda::ScaledObject;
+use crate::replay::scenario::{Goal, Keda, Nodes, Pods, Scenario, Sensors, Service, Throughput};
+use crate::trigger::{ThroughputSource, Trigger, cut_offs, duration};
+
+pub(super) use files::{read_calendar, read_scenario};
+pub(super) use history::{Recorded, Stretch};
+
+/// Flags that describe the centre.
+#[derive(Debug, Clone, clap::Args)]
+#[command(next_help_heading = "The centre")]
+pub(super) struct CentreArguments {
+    /// Mean time that one order takes a worker; default: from the trigger's serviceRate
+    #[arg(long, value_name = "DURATION", value_parser = seconds)]
+    service_time: Option<f64>,
+    /// Orders that one worker works on at once
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    concurrency: u32,
+    /// Longest wait before work on an order starts; default: the trigger's targetWait
+    #[arg(long, value_name = "DURATION", value_parser = seconds)]
+    target_wait: Option<f64>,
+    /// Carriers' cut-offs, like "DPD Mon-Fri 14:00+45m"; default: the trigger's cutOffs
+    #[arg(long, value_name = "TEXT", value_parser = read_cut_offs)]
+    cut_offs: Option<CutOffs>,
+    /// Zone of the history's times and of the cut-offs (IANA name); default: the trigger's timeZone
+    #[arg(long, value_name = "ZONE", value_parser = zone_name)]
+    time_zone: Option<String>,
+    /// From a pod's place on a node to Ready; default: the trigger's podLeadTime, or 30s
+    #[arg(long, value_name = "DURATION", value_parser = seconds)]
+    pod_lead: Option<f64>,
+    /// From asking for a node to Initialized; default: the trigger's nodeLeadTime, or 90s
+    #[arg(long, value_name = "DURATION", value_parser = seconds)]
+    node_lead: Option<f64>,
+    /// Worker pods that fit on one node
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pods_per_node: u32,
+    /// Most nodes that the NodePool's limits allow; default: none
+    #[arg(long, value_name = "NODES")]
+    node_limit: Option<u32>,
+    /// The workers' terminationGracePeriodSeconds
+    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = seconds)]
+    grace: f64,
+    /// What a node costs an hour, in any currency
+    #[arg(long, value_name = "PRICE", value_parser = price)]
+    pub(super) price_per_node_hour: Option<f64>,
+    /// What the moments of orders, lead times and noise are drawn from
+    #[arg(long, default_value_t = 1)]
+    pub(super) seed: u64,
+}
+
+/// Cut-offs of one flag.
+#[derive(Debug, Clone)]
+struct CutOffs(Vec<CutOff>);
+
+/// A figure that the simulation rests on, and where it comes from.
+#[derive(Debug, Clone, Serialize)]
+pub(super) struct Assumption {
+    pub(super) what: &'static str,
+    pub(super) value: String,
+    pub(super) source: &'static str,
+}
+
+/// The centre, complete.
+#[derive(Debug, Clone)]
+pub(super) struct Centre {
+    pub(super) zone: TimeZone,
+    /// What peakscaler decides by.
+    pub(super) policy: Policy,
+    pub(super) assumptions: Vec<Assumption>,
+    scenario: Scenario,
+}
+
+impl CentreArguments {
+    /// Completes the centre from the triggers of ours in these files, the first one first.
+    pub(super) fn complete(&self, objects: &[&ScaledObject]) -> anyhow::Result<Centre> {
+        let trigger = objects.iter().find_map(|object| object.ours.as_deref());
+        let mut sources = Sources { trigger: trigger.map(|trigger| &trigger.policy), list: Vec::new() };
+        let goal = self.goal(&mut sources)?;
+        let zone_name = self.zone(&mut sources, &goal)?;
+        let service = self.service(&mut sources)?;
+        let default = Policy::default();
+        let pod_lead = sources.seconds(
+            "from a pod's place on a node to Ready",
+            self.pod_lead,
+            |policy| policy.pod_lead_seconds,
+            default.pod_lead_seconds,
+        );
+        let node_lead = sources.seconds(
+            "from asking for a node to Initialized",
+            self.node_lead,
+            |policy| policy.node_lead_seconds,
+            default.node_lead_seconds,
+        );
+        let limit =
+            self.node_limit.map_or_else(|| "no limit".to_owned(), |limit| format!("at most {limit} nodes"));
+        sources.say("nodes", format!("{} pods each, {limit}", self.pods_per_node), "flags");
+        let bounds = objects.first();
+        let policy = Policy {
+            target_wait_seconds: goal.target_wait_seconds,
+            cut_offs: goal.cut_offs.clone(),
+            time_zone: zone_name.clone(),
+            pod_lead_seconds: pod_lead,
+            node_lead_seconds: node_lead,
+            ..trigger.map_or_else(
+                || Policy {
+                    min_replicas: bounds.map_or(default.min_replicas, |object| object.min_replicas),
+                    max_replicas: bounds.map_or(default.max_replicas, |object| object.max_replicas),
+                    ..default.clone()
+                },
+                |trigger| trigger.policy.clone(),
+            )
+        };
+        let zone = TimeZone::get(&zone_name)?;
+        let scenario = Scenario {
+            seed: self.seed,
+            time_zone: zone_name,
+            goal,
+            service,
+            pods: Pods { lead_seconds: pod_lead, ..Pods::default() },
+            nodes: Nodes {
+                lead_seconds: node_lead,
+                pods_per_node: self.pods_per_node,
+                limit: self.node_limit,
+                ..Nodes::default()
+            },
+            sensors: Sensors { throughput: throughput(trigger, objects), ..Sensors::default() },
+            ..Scenario::default()
+        };
+        Ok(Centre { zone, policy, assumptions: sources.list, scenario })
+    }
+
+    /// The NodePool's limit in nodes.
+    pub(super) fn node_limit(&self) -> Option<u32> {
+        self.node_limit
+    }
+
+    fn goal(&self, sources: &mut Sources<'_>) -> anyhow::Result<Goal> {
+        let told = self.target_wait.is_some() || self.cut_offs.is_some();
+        let (goal, source) = match (told, sources.trigger) {
+            (true, _) => {
+                let cut_offs = self.cut_offs.clone().map(|cut_offs| cut_offs.0).unwrap_or_default();
+                (Goal { target_wait_seconds: self.target_wait, cut_offs }, "flags")
+            }
+            (false, Some(policy)) => {
+                let cut_offs = policy.cut_offs.clone();
+                (Goal { target_wait_seconds: policy.target_wait_seconds, cut_offs }, "trigger")
+            }
+            (false, None) => bail!(
+                "when is an order late? no trigger of peakscaler says it; give --target-wait, such as 5m, or --cut-offs, such as \"DPD Mon-Fri 14:00+45m\""
+            ),
+        };
+        let wait = goal
+            .target_wait_seconds
+            .map(|wait| format!("begun more than {} after it came in", duration::format(wait)));
+        let cut_offs = (!goal.cut_offs.is_empty())
+            .then(|| format!("missed its dispatch: {}", cut_offs::format(&goal.cut_offs)));
+        let words: Vec<String> = wait.into_iter().chain(cut_offs).collect();
+        sources.say("an order is late when", words.join(", or "), source);
+        Ok(goal)
+    }
+
+    fn zone(&self, sources: &mut Sources<'_>, goal: &Goal) -> anyhow::Result<String> {
+        let known = sources.trigger.filter(|policy| !policy.cut_offs.is_empty());
+        let (zone, source) = match (&self.time_zone, known) {
+            (Some(zone), _) => (zone.clone(), "flag"),
+            (None, Some(policy)) => (policy.time_zone.clone(), "trigger"),
+            (None, None) if goal.cut_offs.is_empty() => ("UTC".to_owned(), "default"),
+            (None, None) => bail!(
+                "in which zone are --cut-offs and history meant? give --time-zone, such as Europe/Prague"
+            ),
+        };
+        sources.say("time zone", zone.clone(), source);
+        Ok(zone)
+    }
+
+    fn service(&self, sources: &mut Sources<'_>) -> anyhow::Result<Service> {
+        let concurrency = f64::from(self.concurrency);
+        let given = sources.trigger.and_then(|policy| match policy.service_rate {
+            ServiceRate::PerMinute(rate) => Some(60.0 * concurrency / rate),
+            ServiceRate::Learned => None,
+        });
+        let (mean_seconds, source) = match (self.service_time, given) {
+            (Some(seconds), _) => (seconds, "flag"),
+            (None, Some(seconds)) => (seconds, "trigger's serviceRate"),
+            (None, None) => bail!(
+                "how long does one order take a worker? a history does not say it, and everything depends on it; give --service-time, such as 20s"
+            ),
+        };
+        let value = format!("{} of one worker, {} at once", duration::format(mean_seconds), self.concurrency);
+        sources.say("an order takes", value, source);
+        let visibility_timeout_seconds = (3.0 * mean_seconds).max(30.0);
+        Ok(Service {
+            mean_seconds,
+            concurrency: self.concurrency,
+            grace_seconds: self.grace,
+            visibility_timeout_seconds,
+            ..Service::default()
+        })
+    }
+}
+
+/// Where figures come from.
+struct Sources<'a> {
+    trigger: Option<&'a Policy>,
+    list: Vec<Assumption>,
+}
+
+impl Sources<'_> {
+    fn say(&mut self, what: &'static str, value: String, source: &'static str) {
+        self.list.push(Assumption { what, value, source });
+    }
+
+    fn seconds(
+        &mut self,
+        what: &'static str,
+        flag: Option<f64>,
+        of: fn(&Policy) -> f64,
+        default: f64,
+    ) -> f64 {
+        let (seconds, source) = match (flag, self.trigger) {
+            (Some(seconds), _) => (seconds, "flag"),
+            (None, Some(policy)) => (of(policy), "trigger"),
+            (None, None) => (default, "default"),
+        };
+        self.say(what, duration::format(seconds), source);
+        seconds
+    }
+}
+
+fn throughput(trigger: Option<&Trigger>, objects: &[&ScaledObject]) -> Throughput {
+    let by_prometheus = objects.iter().any(|object| object.reads_prometheus());
+    match trigger.map(|trigger| &trigger.throughput) {
+        _ if by_prometheus => Throughput::Prometheus,
+        Some(ThroughputSource::Prometheus { .. }) => Throughput::Prometheus,
+        Some(ThroughputSource::Queue) => Throughput::None,
+        Some(ThroughputSource::CloudWatch) | None => Throughput::Cloudwatch,
+    }
+}
+
+impl Centre {
+    /// The scenario of a stretch of days, under bounds and pace to be set.
+    pub(super) fn scenario(&self, name: String, stretch: Stretch) -> Scenario {
+        Scenario {
+            name,
+            start: stretch.start,
+            days: stretch.days + stretch.warm_up_days,
+            warm_up_days: stretch.warm_up_days,
+            ..self.scenario.clone()
+        }
+    }
+
+    /// Pods and pace as a ScaledObject sets them; the first `orders_per_second` have their workers.
+    pub(super) fn bounds(&self, object: &ScaledObject, orders_per_second: f64) -> (Pods, Keda) {
+        let busy = orders_per_second * self.scenario.service.mean_seconds
+            / f64::from(self.scenario.service.concurrency);
+        let initial = crate::replay::units::ceil(busy).max(1).clamp(object.min_replicas, object.max_replicas);
+        let pods = Pods {
+            min: object.min_replicas,
+            max: object.max_replicas,
+            initial,
+            ..self.scenario.pods.clone()
+        };
+        let keda = Keda {
+            polling_seconds: object.polling_seconds,
+            cooldown_seconds: object.cooldown_seconds,
+            ..Keda::default()
+        };
+        (pods, keda)
+    }
+}
+
+fn seconds(text: &str) -> Result<f64, String> {
+    let seconds = duration::parse(text).map_err(|wrong| format!("{text:?} {wrong}"))?;
+    if seconds > 0.0 && seconds <= 86_400.0 {
+        Ok(seconds)
+    } else {
+        Err(format!("{text:?} is not above 0 and at most 24h"))
+    }
+}
+
+fn read_cut_offs(text: &str) -> Result<CutOffs, String> {
+    cut_offs::parse(text).map(CutOffs).map_err(|wrong| format!("{text:?} {wrong}"))
+}
+
+fn zone_name(text: &str) -> Result<String, String> {
+    super::forecast::time_zone(text).map(|_| text.to_owned())
+}
+
+fn price(text: &str) -> Result<f64, String> {
+    let price = text.parse::<f64>().ok().filter(|price| price.is_finite() && *price >= 0.0);
+    price.ok_or_else(|| format!("{text:?} is not a price of 0 or above, such as 0.192"))
+}
