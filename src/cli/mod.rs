@@ -1,6 +1,8 @@
 //! The command line: one file a subcommand.
 
+mod backtest;
 pub mod calendar;
+mod centre;
 pub mod check;
 mod coordinate;
 mod decide;
@@ -8,6 +10,9 @@ mod demo;
 pub mod docs;
 mod explain;
 pub mod forecast;
+mod plan;
+mod replay;
+mod report;
 pub mod serve;
 mod sources;
 
@@ -39,6 +44,12 @@ enum Command {
     Forecast(forecast::Args),
     /// Check a calendar of known peaks, and preview what it does to a history.
     Calendar(calendar::Args),
+    /// Live through past days, or scenarios, again: the settings in force beside peakscaler.
+    Backtest(Box<backtest::BacktestArguments>),
+    /// Plan a day ahead: pods, nodes, and the cut-offs that fail within the limits; exit code 2 when one does.
+    Plan(Box<plan::PlanArguments>),
+    /// Take recorded decisions again with this binary, or under other settings, and say what differs and why.
+    Replay(replay::ReplayArguments),
 }
 
 impl Cli {
@@ -56,6 +67,9 @@ impl Cli {
             Command::Decide(arguments) => decide::run(&arguments),
             Command::Forecast(arguments) => forecast::run(arguments),
             Command::Calendar(arguments) => calendar::run(arguments),
+            Command::Backtest(arguments) => backtest::run(&arguments),
+            Command::Plan(arguments) => plan::run(&arguments),
+            Command::Replay(arguments) => replay::run(&arguments),
         }
     }
 }

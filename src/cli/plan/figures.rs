@@ -1,0 +1,279 @@
+//! What came of a plan: hour by hour, cut-off by cut-off, limit by limit, and the sentences that
+//! people act on.
+
+mod advice;
+mod text;
+
+use jiff::Timestamp;
+use jiff::civil::Date;
+use serde::Serialize;
+
+use super::PlanArguments;
+use super::demand::Demand;
+use super::runs::{LevelRun, Limits};
+use crate::cli::backtest::figures::about_killed;
+use crate::cli::centre::{Assumption, Centre};
+use crate::replay::keda::ScaledObject;
+use crate::replay::units::{HOUR, Millis, count, millis, timestamp};
+
+/// The plan.
+#[derive(Debug, Serialize)]
+pub(super) struct Report {
+    pub(super) command: &'static str,
+    pub(super) version: &'static str,
+    pub(super) title: String,
+    pub(super) on: Date,
+    pub(super) days: u32,
+    pub(super) time_zone: String,
+    pub(super) quantiles: Vec<f64>,
+    /// The quantile at which nothing may fail, and its place among them.
+    pub(super) at: f64,
+    #[serde(skip)]
+    pub(super) deciding: usize,
+    pub(super) fails: bool,
+    /// What to do, one sentence each; what is fine where nothing is to be done.
+    pub(super) sentences: Vec<String>,
+    pub(super) totals: Vec<Total>,
+    pub(super) limits: Vec<LimitReport>,
+    pub(super) cut_offs: Vec<CutOffReport>,
+    pub(super) hours: Vec<HourReport>,
+    pub(super) assumptions: Vec<Assumption>,
+    pub(super) notes: Vec<String>,
+}
+
+/// One quantile in all.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub(super) struct Total {
+    pub(super) quantile: f64,
+    pub(super) orders: f64,
+    pub(super) late: u32,
+    pub(super) late_without_limits: u32,
+    pub(super) peak_replicas: u32,
+    pub(super) peak_nodes: u32,
+    pub(super) node_hours: f64,
+    pub(super) node_cost: Option<f64>,
+}
+
+/// One limit against what is needed; one figure a quantile.
+#[derive(Debug, Clone, Serialize)]
+pub(super) struct LimitReport {
+    pub(super) name: &'static str,
+    pub(super) value: u32,
+    pub(super) needed: Vec<u32>,
+    /// From when it binds at the deciding quantile.
+    pub(super) binds_from: Option<Timestamp>,
+}
+
+/// One carrier's cut-off of one date; one figure a quantile.
+#[derive(Debug, Clone, Serialize)]
+pub(super) struct CutOffReport {
+    pub(super) carrier: String,
+    pub(super) cut_off: Timestamp,
+    pub(super) dispatch: Timestamp,
+    pub(super) orders: Vec<u32>,
+    pub(super) lost: Vec<u32>,
+    pub(super) lost_without_limits: Vec<u32>,
+    pub(super) fails: bool,
+}
+
+/// One hour; one figure a quantile. Pods and nodes are what is needed, without limits.
+#[derive(Debug, Clone, Serialize)]
+pub(super) struct HourReport {
+    pub(super) from: Timestamp,
+    pub(super) orders: Vec<f64>,
+    pub(super) pods: Vec<u32>,
+    pub(super) nodes: Vec<u32>,
+    /// When the most nodes of this hour are to be ordered at the latest, at the deciding quantile;
+    /// only where they are more than before.
+    pub(super) order_nodes_by: Option<Timestamp>,
+    /// Late orders that became so in this hour, within the limits.
+    pub(super) late: Vec<u32>,
+    pub(super) fails: bool,
+}
+
+impl Report {
+    pub(super) fn new(
+        arguments: &PlanArguments,
+        centre: &Centre,
+        object: &ScaledObject,
+        demand: &Demand,
+        runs: &[LevelRun],
+        (limits, deciding): (Limits, usize),
+    ) -> Self {
+        let gather = Gather { arguments, demand, runs, deciding };
+        let hours = gather.hours();
+        let cut_offs = gather.cut_offs();
+        let limits = gather.limits(limits);
+        let mut notes = demand.notes.clone();
+        notes.extend(object.notes.iter().cloned());
+        notes.push(
+            "each hour is taken at its own quantile; a whole day at 0.9 comes less often than one day in ten"
+                .to_owned(),
+        );
+        let killed = runs[deciding].within.score.killed;
+        let about_killed = about_killed(killed, runs[deciding].cell.scenario());
+        let by_kills = about_killed.is_some();
+        notes.extend(about_killed);
+        if !object.keda.is_empty() {
+            notes.push("planned with peakscaler's decisions; what KEDA's own triggers in this file would do, backtest tells".to_owned());
+        }
+        let mut report = Self {
+            command: "plan",
+            version: env!("CARGO_PKG_VERSION"),
+            title: format!("{} on {}", object.name, demand.stretch.start.strftime("%a %Y-%m-%d")),
+            on: demand.stretch.start,
+            days: demand.stretch.days,
+            time_zone: centre.policy.time_zone.clone(),
+            quantiles: demand.levels.clone(),
+            at: arguments.at,
+            deciding,
+            fails: hours.iter().any(|hour| hour.fails) || cut_offs.iter().any(|cut_off| cut_off.fails),
+            sentences: Vec::new(),
+            totals: gather.totals(),
+            limits,
+            cut_offs,
+            hours,
+            assumptions: centre.assumptions.clone(),
+            notes,
+        };
+        report.sentences = advice::sentences(&report, &centre.zone, by_kills);
+        report
+    }
+}
+
+struct Gather<'a> {
+    arguments: &'a PlanArguments,
+    demand: &'a Demand,
+    runs: &'a [LevelRun],
+    deciding: usize,
+}
+
+impl Gather<'_> {
+    fn at(&self, time: Millis) -> Timestamp {
+        timestamp(self.demand.start, time)
+    }
+
+    fn too_many(&self, late: u32, orders: f64) -> bool {
+        f64::from(late) > self.arguments.allow_late * orders && late > 0
+    }
+
+    fn totals(&self) -> Vec<Total> {
+        let price = self.arguments.centre.price_per_node_hour;
+        let totals = self.runs.iter().zip(&self.demand.levels).zip(&self.demand.paths);
+        totals
+            .map(|((run, quantile), path)| Total {
+                quantile: *quantile,
+                orders: path.iter().map(|one| one.count).sum(),
+                late: run.within.score.late,
+                late_without_limits: run.free.score.late,
+                peak_replicas: run.free.score.peak_replicas,
+                peak_nodes: run.free.score.peak_nodes,
+                node_hours: run.within.score.node_hours,
+                node_cost: price.map(|price| price * run.within.score.node_hours),
+            })
+            .collect()
+    }
+
+    fn limits(&self, limits: Limits) -> Vec<LimitReport> {
+        let pods: Vec<u32> = self.runs.iter().map(|run| run.free.score.peak_replicas).collect();
+        let nodes: Vec<u32> = self.runs.iter().map(|run| run.free.score.peak_nodes).collect();
+        let all = [
+            ("maxReplicaCount", Some(limits.max_replicas), &pods),
+            ("maxReplicas", limits.trigger_max_replicas, &pods),
+            ("ResourceQuota (pods)", limits.quota_pods, &pods),
+            ("NodePool limit (nodes)", limits.nodes, &nodes),
+        ];
+        let points = &self.runs[self.deciding].free.points;
+        all.into_iter()
+            .filter_map(|(name, value, needed)| {
+                let value = value?;
+                let by_nodes = std::ptr::eq(needed, &raw const nodes);
+                let beyond = points.iter().find(|at| if by_nodes { at.nodes } else { at.wanted } > value);
+                Some(LimitReport {
+                    name,
+                    value,
+                    needed: needed.clone(),
+                    binds_from: beyond.map(|point| self.at(point.at)),
+                })
+            })
+            .collect()
+    }
+
+    fn cut_offs(&self) -> Vec<CutOffReport> {
+        let levels: Vec<_> = self.runs.iter().map(LevelRun::cut_offs).collect();
+        let rows = levels.first().map_or(0, Vec::len);
+        (0..rows)
+            .map(|row| {
+                let figures =
+                    |of: fn(&(_, u32, u32, u32)) -> u32| levels.iter().map(|level| of(&level[row])).collect();
+                let (moment, orders, lost, _) = &levels[self.deciding][row];
+                CutOffReport {
+                    carrier: moment.name.clone(),
+                    cut_off: self.at(moment.at),
+                    dispatch: self.at(moment.dispatch),
+                    orders: figures(|row| row.1),
+                    lost: figures(|row| row.2),
+                    lost_without_limits: figures(|row| row.3),
+                    fails: self.too_many(*lost, f64::from(*orders)),
+                }
+            })
+            .collect()
+    }
+
+    fn hours(&self) -> Vec<HourReport> {
+        let end = self.runs[0].cell.scenario().end();
+        let mut most_nodes = 0;
+        (0..end / HOUR)
+            .map(|hour| {
+                let (from, to) = (hour * HOUR, (hour + 1) * HOUR);
+                let order_nodes_by = self.order_nodes_by(from, to, &mut most_nodes);
+                let most = |value: fn(&crate::replay::trail::Point) -> u32| -> Vec<u32> {
+                    let most =
+                        |run: &LevelRun| run.free.between(from, to).iter().map(value).max().unwrap_or(0);
+                    self.runs.iter().map(most).collect()
+                };
+                let orders = self.orders(from, to);
+                let late: Vec<u32> = self.runs.iter().map(|run| late_in(run, from, to)).collect();
+                HourReport {
+                    from: self.at(from),
+                    pods: most(|point| point.wanted),
+                    nodes: most(|point| point.nodes),
+                    order_nodes_by,
+                    fails: self.too_many(late[self.deciding], orders[self.deciding]),
+                    orders,
+                    late,
+                }
+            })
+            .collect()
+    }
+
+    /// Orders foreseen in an hour, by level; a slot may reach into the next.
+    fn orders(&self, from: Millis, to: Millis) -> Vec<f64> {
+        let (from, to) = (self.at(from), self.at(to));
+        let overlap = |one: &crate::core::Interval| {
+            let shared = one.to.min(to).duration_since(one.from.max(from)).as_secs_f64().max(0.0);
+            one.count * shared / one.to.duration_since(one.from).as_secs_f64()
+        };
+        self.demand.paths.iter().map(|path| path.iter().map(overlap).sum()).collect()
+    }
+
+    /// When the nodes that this hour has more than all before must be ordered: a node's lead time
+    /// before the pods that need them are wanted.
+    fn order_nodes_by(&self, from: Millis, to: Millis, most: &mut u32) -> Option<Timestamp> {
+        let run = &self.runs[self.deciding];
+        let nodes = &run.cell.scenario().nodes;
+        let points = run.free.between(from, to);
+        let needed = points.iter().map(|point| point.wanted.div_ceil(nodes.pods_per_node)).max()?;
+        if from == 0 || needed <= *most {
+            *most = needed.max(*most);
+            return None;
+        }
+        *most = needed;
+        let wanted = points.iter().find(|point| point.wanted.div_ceil(nodes.pods_per_node) == needed)?;
+        Some(self.at(wanted.at - millis(nodes.lead_seconds)))
+    }
+}
+
+fn late_in(run: &LevelRun, from: Millis, to: Millis) -> u32 {
+    count(run.within.late.iter().filter(|order| (from..to).contains(&order.late_at)).count())
+}

@@ -1,0 +1,123 @@
+//! The sentences that people act on: "raise maxReplicas to 84 or the 17:30 cut-off loses 412 orders".
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+use super::{HourReport, Report};
+use crate::cli::report::words::{grouped, percent};
+
+pub(super) fn sentences(report: &Report, zone: &TimeZone, by_kills: bool) -> Vec<String> {
+    let deciding = report.deciding;
+    let total = report.totals[deciding];
+    if !report.fails {
+        let tight = tight(report);
+        let fine = format!(
+            "At quantile {} nothing fails: {} of {} orders late, {} replicas and {} nodes at the peak.",
+            report.at,
+            grouped(total.late),
+            grouped(whole(total.orders)),
+            total.peak_replicas,
+            total.peak_nodes
+        );
+        return std::iter::once(fine).chain(tight).collect();
+    }
+    let losses = losses(report, zone);
+    let raises = raises(report, deciding);
+    let by_limits = total.late > total.late_without_limits;
+    let mut sentences = Vec::new();
+    if by_limits && !raises.is_empty() {
+        let raises = raises.join(" and ");
+        sentences.extend(losses.iter().take(1).map(|loss| format!("Raise {raises} or {loss}.")));
+        sentences.extend(losses.iter().skip(1).map(|loss| format!("Without that {loss} too.")));
+    } else {
+        sentences.extend(losses.iter().map(|loss| {
+            let mut letters = loss.chars();
+            let first = letters.next().map(|letter| letter.to_uppercase().to_string()).unwrap_or_default();
+            format!("{first}{}.", letters.as_str())
+        }));
+    }
+    if total.late_without_limits > 0 {
+        let cause = if by_kills {
+            "workers are killed in the middle of them (see the note on terminationGracePeriodSeconds), or they come faster than pods and nodes can"
+        } else {
+            "they come faster than pods and nodes can; more replicas before that (minReplicaCount, a ramp in the calendar) or a longer wait would keep them"
+        };
+        sentences.push(format!(
+            "{} of {} late orders are late whatever the limits are: {cause}.",
+            grouped(total.late_without_limits.min(total.late)),
+            grouped(total.late)
+        ));
+    } else if !by_limits || raises.is_empty() {
+        sentences.push("No limit is too low for that: the HPA's behaviour is too slow; `peakscaler check` says what to write.".to_owned());
+    }
+    sentences
+}
+
+/// What is lost, each as the end of a sentence; the cut-offs first, then hours in which orders wait.
+fn losses(report: &Report, zone: &TimeZone) -> Vec<String> {
+    let deciding = report.deciding;
+    let failing = report.cut_offs.iter().filter(|cut_off| cut_off.fails);
+    let mut losses: Vec<String> = failing
+        .map(|cut_off| {
+            let (lost, orders) = (cut_off.lost[deciding], cut_off.orders[deciding]);
+            format!(
+                "{}'s {} cut-off loses {} of {} orders",
+                cut_off.carrier,
+                clock(cut_off.cut_off, report, zone),
+                grouped(lost),
+                grouped(orders)
+            )
+        })
+        .collect();
+    if losses.is_empty() {
+        let hours: Vec<&HourReport> = report.hours.iter().filter(|hour| hour.fails).collect();
+        if let (Some(first), Some(last)) = (hours.first(), hours.last()) {
+            let late: u32 = hours.iter().map(|hour| hour.late[deciding]).sum();
+            let to = last.from + jiff::SignedDuration::from_hours(1);
+            losses.push(format!(
+                "{} orders between {} and {} wait too long",
+                grouped(late),
+                clock(first.from, report, zone),
+                clock(to, report, zone)
+            ));
+        }
+    }
+    losses
+}
+
+/// The limits to raise and to what, at a quantile.
+fn raises(report: &Report, level: usize) -> Vec<String> {
+    let low = report.limits.iter().filter(|limit| limit.needed[level] > limit.value);
+    low.map(|limit| format!("{} to {} (it is {})", limit.name, limit.needed[level], limit.value)).collect()
+}
+
+/// Limits that hold now and would not at a higher quantile, and orders that are late there.
+fn tight(report: &Report) -> Option<String> {
+    let last = report.totals.len() - 1;
+    let total = report.totals[last];
+    if last == report.deciding || total.late == 0 {
+        return None;
+    }
+    let raises = raises(report, last);
+    let share = percent(f64::from(total.late) / total.orders.max(1.0));
+    let remedy = if raises.is_empty() {
+        String::new()
+    } else {
+        format!("; {} would keep those that limits cost", raises.join(" and "))
+    };
+    Some(format!(
+        "At quantile {} {} orders would be late ({share}){remedy}.",
+        total.quantile,
+        grouped(total.late)
+    ))
+}
+
+/// The time of day, with the day where several are planned.
+pub(super) fn clock(at: Timestamp, report: &Report, zone: &TimeZone) -> String {
+    let format = if report.days > 1 { "%a %H:%M" } else { "%H:%M" };
+    at.to_zoned(zone.clone()).strftime(format).to_string()
+}
+
+fn whole(orders: f64) -> u32 {
+    crate::replay::units::ceil(orders.round())
+}

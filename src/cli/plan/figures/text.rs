@@ -1,0 +1,146 @@
+//! The plan as text, and its rows for the page.
+
+use std::fmt::Write as _;
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+use super::Report;
+use super::advice::clock;
+use crate::cli::centre::Assumption;
+use crate::cli::forecast::new_compact_table;
+use crate::cli::report::words::grouped;
+use crate::replay::units::ceil;
+
+/// A table: its header, its rows, and which of them fail.
+pub(in crate::cli::plan) type Rows = (Vec<String>, Vec<Vec<String>>, Vec<bool>);
+
+impl Report {
+    pub(in crate::cli::plan) fn text(&self) -> String {
+        let mut text = format!("Plan for {}\n", self.title);
+        for sentence in &self.sentences {
+            let _ = writeln!(text, "{sentence}");
+        }
+        for rows in [self.total_rows(), self.limit_rows(), self.cut_off_rows(), self.hour_rows()] {
+            if !rows.1.is_empty() {
+                let _ = writeln!(text, "\n{}", table(&rows));
+            }
+        }
+        let _ = writeln!(
+            text,
+            "Three figures are quantiles {} of the demand; ! marks what fails at {}.",
+            self.levels(),
+            self.at
+        );
+        for Assumption { what, value, source } in &self.assumptions {
+            let _ = writeln!(text, "  {what}: {value} ({source})");
+        }
+        for note in &self.notes {
+            let _ = writeln!(text, "  note: {note}");
+        }
+        text.trim_end().to_owned()
+    }
+
+    pub(in crate::cli::plan) fn levels(&self) -> String {
+        joined(self.quantiles.iter())
+    }
+
+    fn zone(&self) -> TimeZone {
+        TimeZone::get(&self.time_zone).unwrap_or(TimeZone::UTC)
+    }
+
+    pub(in crate::cli::plan) fn total_rows(&self) -> Rows {
+        let mut header = strings([
+            "quantile",
+            "orders",
+            "late",
+            "late without limits",
+            "peak replicas",
+            "peak nodes",
+            "node-hours",
+        ]);
+        let priced = self.totals.iter().any(|total| total.node_cost.is_some());
+        header.extend(priced.then(|| "cost of nodes".to_owned()));
+        let rows = self.totals.iter().map(|total| {
+            let mut row = vec![
+                total.quantile.to_string(),
+                grouped(ceil(total.orders.round())),
+                grouped(total.late),
+                grouped(total.late_without_limits),
+                total.peak_replicas.to_string(),
+                total.peak_nodes.to_string(),
+                format!("{:.1}", total.node_hours),
+            ];
+            row.extend(total.node_cost.map(|cost| format!("{cost:.2}")));
+            row
+        });
+        (header, rows.collect(), vec![false; self.totals.len()])
+    }
+
+    pub(in crate::cli::plan) fn limit_rows(&self) -> Rows {
+        let zone = self.zone();
+        let header = strings(["limit", "is", "needed", "binds from"]);
+        let rows = self.limits.iter().map(|limit| {
+            let from = limit.binds_from.map_or_else(|| "-".to_owned(), |at| clock(at, self, &zone));
+            vec![limit.name.to_owned(), limit.value.to_string(), joined(limit.needed.iter()), from]
+        });
+        let low = self.limits.iter().map(|limit| limit.binds_from.is_some());
+        (header, rows.collect(), low.collect())
+    }
+
+    pub(in crate::cli::plan) fn cut_off_rows(&self) -> Rows {
+        let zone = self.zone();
+        let header = strings(["cut-off", "dispatch", "orders", "lost", "lost without limits"]);
+        let rows = self.cut_offs.iter().map(|cut_off| {
+            vec![
+                format!("{} {}", clock(cut_off.cut_off, self, &zone), cut_off.carrier),
+                clock(cut_off.dispatch, self, &zone),
+                joined(cut_off.orders.iter()),
+                joined(cut_off.lost.iter()),
+                joined(cut_off.lost_without_limits.iter()),
+            ]
+        });
+        (header, rows.collect(), self.cut_offs.iter().map(|cut_off| cut_off.fails).collect())
+    }
+
+    pub(in crate::cli::plan) fn hour_rows(&self) -> Rows {
+        let zone = self.zone();
+        let header = strings(["hour", "orders", "pods", "nodes", "order nodes by", "late"]);
+        let by = |at: Option<Timestamp>| {
+            let text = |at: Timestamp| at.to_zoned(zone.clone()).strftime("%H:%M:%S").to_string();
+            at.map_or_else(String::new, text)
+        };
+        let rows = self.hours.iter().map(|hour| {
+            vec![
+                clock(hour.from, self, &zone),
+                joined(hour.orders.iter().map(|orders| orders.round())),
+                joined(hour.pods.iter()),
+                joined(hour.nodes.iter()),
+                by(hour.order_nodes_by),
+                joined(hour.late.iter()),
+            ]
+        });
+        (header, rows.collect(), self.hours.iter().map(|hour| hour.fails).collect())
+    }
+}
+
+fn strings<const N: usize>(words: [&str; N]) -> Vec<String> {
+    words.map(str::to_owned).to_vec()
+}
+
+fn joined(figures: impl Iterator<Item = impl ToString>) -> String {
+    figures.map(|figure| figure.to_string()).collect::<Vec<_>>().join(" / ")
+}
+
+fn table((header, rows, fails): &Rows) -> String {
+    let header: Vec<&str> = header.iter().map(String::as_str).collect();
+    let mut table = new_compact_table(&header);
+    for (row, fails) in rows.iter().zip(fails) {
+        let mut row = row.clone();
+        if *fails {
+            row[0].push_str(" !");
+        }
+        table.add_row(row);
+    }
+    table.to_string()
+}

@@ -1,0 +1,121 @@
+//! `peakscaler backtest`.
+
+use crate::support::{Folder, KEDA, assert_page, history, json};
+
+const USUAL: &str = "backtest --history orders.csv --scaledobject keda.yaml --time-zone Europe/Prague --target-wait 5m --service-time 60s --days 1";
+
+#[test]
+fn a_history_is_lived_through_under_both_settings() {
+    let folder = Folder::new();
+    let command = format!("{USUAL} --price-per-node-hour 0.2 --output json --html report.html");
+    let text = folder.says(&command, 0);
+    let report = json(&text);
+    let contest = &report["contests"][0];
+    assert_eq!((contest["from"].as_str(), contest["days"].as_u64()), (Some("2026-11-10"), Some(1)));
+    let runs = contest["runs"].as_array().unwrap();
+    let names: Vec<&str> = runs.iter().map(|run| run["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["now: keda sqs 20 + cron", "peakscaler"]);
+    for run in runs {
+        let score = &run["score"];
+        assert_eq!(score["orders"], contest["orders"]);
+        assert!((300..470).contains(&score["orders"].as_u64().unwrap()), "384 orders a day: {score}");
+        assert!(score["replica_hours"].as_f64() > score["work_hours"].as_f64(), "{score}");
+        let cost = run["node_cost"].as_f64().unwrap();
+        assert!((cost - 0.2 * score["node_hours"].as_f64().unwrap()).abs() < 1e-9);
+        let late: u64 =
+            score["days"].as_array().unwrap().iter().map(|day| day["late"].as_u64().unwrap()).sum();
+        assert_eq!(Some(late), score["late"].as_u64());
+        assert_eq!(run["worst_day"].is_null(), late == 0);
+        for field in ["wait_p50_seconds", "wait_p99_seconds", "wait_max_seconds", "actions_per_day", "misses"]
+        {
+            assert!(score[field].is_number(), "{field}: {score}");
+        }
+    }
+    assert_eq!(contest["verdicts"].as_array().unwrap().len(), 1);
+    let page = folder.read("report.html");
+    assert_page(&page);
+    for part in
+        ["now: keda sqs 20 + cron", "Longest wait of the first in line", "2026-11-10", "What this rests on"]
+    {
+        assert!(page.contains(part), "{part}");
+    }
+    // the same seed gives the same bytes
+    assert_eq!(folder.says(&command, 0), text);
+    assert_eq!(folder.read("report.html"), page);
+}
+
+#[test]
+fn another_scaled_object_may_be_compared() {
+    let folder = Folder::new();
+    folder.write("other.yaml", &KEDA.replace("\"20\"", "\"2\""));
+    let text = folder.says(&format!("{USUAL} --from 2026-11-02 --against other.yaml"), 0);
+    for part in [
+        "now: keda sqs 20 + cron",
+        "against: keda sqs 2 + cron",
+        "peakscaler against now",
+        "wait, 99th percentile",
+        "(flag)",
+    ] {
+        assert!(text.contains(part), "{part}\n{text}");
+    }
+    let ours = folder.says(
+        "backtest --history orders.csv --scaledobject ours.yaml --service-time 60s --from 2026-11-02 --days 1 --output json",
+        0,
+    );
+    assert_eq!(json(&ours)["contests"][0]["runs"][0]["name"], "now: peakscaler");
+}
+
+#[test]
+fn scenarios_are_lived_through() {
+    let folder = Folder::new();
+    folder.write(
+        "small.yaml",
+        "name: small\ndays: 1\nwarm_up_days: 0\norders: {generator: {orders_per_day: 2000}}\n",
+    );
+    let report = json(&folder.says("backtest --scenario small.yaml --output json", 0));
+    let names: Vec<_> =
+        report["contests"][0]["runs"].as_array().unwrap().iter().map(|run| run["name"].clone()).collect();
+    assert_eq!(names, ["KEDA aws-sqs-queue, its defaults", "peakscaler"]);
+    let report = json(
+        &folder.says("backtest --scenario small.yaml small.yaml --scaledobject keda.yaml --output json", 0),
+    );
+    assert_eq!(report["contests"].as_array().unwrap().len(), 2);
+}
+
+#[test]
+fn bad_input_is_named_with_its_place() {
+    let folder = Folder::new();
+    let good = history(9);
+    let spoiled = |name: &str, spoil: &dyn Fn(&mut Vec<&str>)| {
+        let mut lines: Vec<&str> = good.lines().collect();
+        spoil(&mut lines);
+        folder.write(name, &lines.join("\n"));
+    };
+    spoiled("gap.csv", &|lines| drop(lines.drain(800..812)));
+    spoiled("unsorted.csv", &|lines| lines.swap(700, 701));
+    spoiled("negative.csv", &|lines| lines[9] = "2026-11-02T02:00:00,-4");
+    spoiled("offset.csv", &|lines| lines[9] = "2026-11-02T02:00:00+01:00,4");
+    let spring: String =
+        (0..48).map(|hour| format!("2026-03-{:02}T{:02}:00:00,5\n", 28 + hour / 24, hour % 24)).collect();
+    folder.write("zone.csv", &format!("timestamp,count\n{spring}"));
+    folder.write("kafka.yaml", &KEDA.replace("type: cron", "type: kafka"));
+    folder.write("contradiction.yaml", "days: 3\nwarm_up_days: 3\npods: {min: 9, max: 4, initial: 2}\n");
+    let mut shown = String::new();
+    for arguments in [
+        USUAL.replace("orders.csv", "gap.csv"),
+        USUAL.replace("orders.csv", "unsorted.csv"),
+        USUAL.replace("orders.csv", "negative.csv"),
+        USUAL.replace("orders.csv", "offset.csv"),
+        USUAL.replace("orders.csv", "zone.csv"),
+        USUAL.replace("keda.yaml", "kafka.yaml"),
+        USUAL.replace("--target-wait 5m", ""),
+        USUAL.replace("--service-time 60s", ""),
+        USUAL.replace("--days 1", "--days 20"),
+        USUAL.replace("orders.csv", "missing.csv"),
+        "backtest --scenario contradiction.yaml".to_owned(),
+        "backtest --scenario missing.yaml".to_owned(),
+    ] {
+        shown.push_str(&folder.refuses(&arguments));
+    }
+    insta::assert_snapshot!(shown);
+}

@@ -1,0 +1,101 @@
+//! `peakscaler plan`.
+
+use crate::support::{Folder, OURS, assert_page, json};
+
+const USUAL: &str = "plan --history orders.csv --scaledobject ours.yaml --service-time 60s";
+
+#[test]
+fn a_limit_that_binds_is_to_be_raised_or_orders_are_lost() {
+    let folder = Folder::new();
+    folder.write("ours.yaml", &OURS.replace("maxReplicaCount: 30", "maxReplicaCount: 2"));
+    let command =
+        format!("{USUAL} --uplift 3 --on 2026-11-11 --quantiles 0.9 --output json --html plan.html");
+    let text = folder.says(&command, 2);
+    let report = json(&text);
+    assert_eq!(report["fails"], true);
+    let sentence = report["sentences"][0].as_str().unwrap();
+    assert!(sentence.starts_with("Raise maxReplicaCount to "), "{sentence}");
+    assert!(sentence.contains("DPD's 14:00 cut-off loses"), "{sentence}");
+    let raised: u64 = sentence.split(' ').nth(3).unwrap().parse().unwrap();
+    assert_eq!(Some(raised), report["limits"][0]["needed"][0].as_u64());
+    let cut_off = &report["cut_offs"][0];
+    assert_eq!(cut_off["fails"], true);
+    assert!(cut_off["lost"][0].as_u64() > cut_off["lost_without_limits"][0].as_u64(), "{cut_off}");
+    assert_page(&folder.read("plan.html"));
+    assert!(folder.read("plan.html").contains(&sentence.replace('\'', "'")));
+    // the same input gives the same bytes
+    assert_eq!(folder.says(&command, 2), text);
+
+    // what the sentence says helps
+    folder.write("ours.yaml", &OURS.replace("maxReplicaCount: 30", &format!("maxReplicaCount: {raised}")));
+    let report = json(&folder.says(&command, 0));
+    assert_eq!(report["fails"], false);
+}
+
+#[test]
+fn the_plan_is_hour_by_hour_at_each_quantile() {
+    let folder = Folder::new();
+    let report = json(
+        &folder.says(&format!("{USUAL} --output json --pods-per-node 1 --node-limit 9 --quota-pods 40"), 0),
+    );
+    assert_eq!((report["on"].as_str(), report["fails"].as_bool()), (Some("2026-11-11"), Some(false)));
+    let hours = report["hours"].as_array().unwrap();
+    assert_eq!(hours.len(), 24);
+    for hour in hours {
+        let orders: Vec<f64> =
+            hour["orders"].as_array().unwrap().iter().map(|at| at.as_f64().unwrap()).collect();
+        assert!(orders.is_sorted() && orders.len() == 3, "{hour}");
+    }
+    let noon = &hours[12];
+    assert!((60.0..110.0).contains(&noon["orders"][0].as_f64().unwrap()), "four rows of 20: {noon}");
+    assert!(noon["pods"][0].as_u64().unwrap() >= 1, "{noon}");
+    let limits: Vec<&str> =
+        report["limits"].as_array().unwrap().iter().map(|limit| limit["name"].as_str().unwrap()).collect();
+    assert_eq!(limits, ["maxReplicaCount", "maxReplicas", "ResourceQuota (pods)", "NodePool limit (nodes)"]);
+    assert!(hours.iter().any(|hour| hour["order_nodes_by"].is_string()), "nodes are ordered at some time");
+    let text = folder.says(&format!("{USUAL} --quantiles 0.9"), 0);
+    for part in ["nothing fails", "order nodes by", "14:00 DPD", "quantile"] {
+        assert!(text.contains(part), "{part}\n{text}");
+    }
+}
+
+#[test]
+fn a_day_far_ahead_is_planned_like_the_last_weeks() {
+    let folder = Folder::new();
+    let report = json(&folder.says(&format!("{USUAL} --on 2027-03-03 --quantiles 0.9 --output json"), 0));
+    let notes = report["notes"].to_string();
+    assert!(notes.contains("112 days before 2027-03-03"), "{notes}");
+    assert!((300.0..600.0).contains(&report["totals"][0]["orders"].as_f64().unwrap()), "{report}");
+}
+
+#[test]
+fn a_calendar_closes_a_day() {
+    let folder = Folder::new();
+    folder.write(
+        "peaks.yaml",
+        "timeZone: Europe/Prague\nclosures: [{name: stocktaking, from: 2026-11-11, to: 2026-11-11}]\n",
+    );
+    let report =
+        json(&folder.says(&format!("{USUAL} --calendar peaks.yaml --quantiles 0.9 --output json"), 0));
+    assert!(report["totals"][0]["orders"].as_f64().unwrap() < 1.0, "{}", report["totals"]);
+}
+
+#[test]
+fn bad_input_is_named() {
+    let folder = Folder::new();
+    folder.write("short.csv", "timestamp,count\n2026-11-02T00:00:00,1\n2026-11-02T01:00:00,1\n");
+    folder.write("day.csv", &crate::support::history(2));
+    let mut shown = String::new();
+    for arguments in [
+        format!("{USUAL} --at 0.8"),
+        format!("{USUAL} --quantiles 0.9,0.5"),
+        USUAL.replace("orders.csv", "day.csv"),
+        USUAL.replace("orders.csv", "short.csv"),
+        USUAL.replace("orders.csv", "missing.csv"),
+        USUAL.replace(" --service-time 60s", ""),
+        format!("{USUAL} --calendar missing.yaml"),
+    ] {
+        shown.push_str(&folder.refuses(&arguments));
+    }
+    insta::assert_snapshot!(shown);
+}

@@ -1,0 +1,101 @@
+//! `peakscaler replay`.
+
+use std::fmt::Write as _;
+
+use peakscaler::core::{DecisionRecord, Observation, Policy, Workload};
+
+use crate::support::{Folder, OURS, json};
+
+/// Records as `serve` keeps them, of a queue that grows.
+fn records(policy: &Policy) -> Vec<serde_json::Value> {
+    let mut workload = Workload::new(policy.clone());
+    let step = |minute: u32| {
+        let text = format!(
+            r#"{{"at":"2026-11-27T08:{minute:02}:00Z","queue":{{"visible":{},"in_flight":2}},"replicas":{{"ready":3,"wanted":3}}}}"#,
+            minute * minute * 40
+        );
+        let observation: Observation = serde_json::from_str(&text).unwrap();
+        let record: DecisionRecord = workload.step(&observation).unwrap();
+        let mut line = serde_json::to_value(record).unwrap();
+        line["namespace"] = "shop".into();
+        line["workload"] = "packers".into();
+        line["version"] = env!("CARGO_PKG_VERSION").into();
+        line["policy"] = serde_json::to_value(policy).unwrap();
+        line
+    };
+    (0..10).map(step).collect()
+}
+
+fn lines(records: &[serde_json::Value]) -> String {
+    records.iter().fold(String::new(), |mut text, record| {
+        let _ = writeln!(text, "{record}");
+        text
+    })
+}
+
+#[test]
+fn the_same_binary_decides_the_same() {
+    let folder = Folder::new();
+    folder.write("records.ndjson", &lines(&records(&Policy::default())));
+    let text = folder.says("replay records.ndjson", 0);
+    assert!(text.contains("10 decisions taken again"), "{text}");
+    assert!(text.contains("10 the same, 0 differ"), "{text}");
+}
+
+#[test]
+fn what_differs_is_told_with_its_cause() {
+    let folder = Folder::new();
+    let mut edited = records(&Policy::default());
+    edited[3]["desired"] = 77.into();
+    edited[4]["desired"] = 78.into();
+    edited[4]["version"] = "0.0.1".into();
+    edited[5]["policy"]["max_replicas"] = 2.into();
+    folder.write("records.ndjson", &lines(&edited));
+    let report = json(&folder.says("replay records.ndjson --output json", 1));
+    let found: Vec<(&str, &str)> = report["differences"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| (one["place"].as_str().unwrap(), one["causes"][0]["kind"].as_str().unwrap()))
+        .collect();
+    let expected = [
+        ("records.ndjson:4", "unknown"),
+        ("records.ndjson:5", "version"),
+        ("records.ndjson:6", "fingerprint"),
+    ];
+    assert_eq!(found, expected);
+    assert_eq!(report["differences"][0]["changes"][0]["recorded"], 77);
+}
+
+#[test]
+fn other_settings_are_compared() {
+    let folder = Folder::new();
+    folder.write("records.ndjson", &lines(&records(&Policy::default())));
+    folder.write("ours.yaml", &OURS.replace("maxReplicas: \"30\"", "maxReplicas: \"4\""));
+    let text = folder.says("replay records.ndjson --trigger ours.yaml --show 3", 1);
+    assert!(
+        text.contains("because of the configuration:") && text.contains("maxReplicas 100 -> 4"),
+        "{text}"
+    );
+    assert!(text.contains("more; --show"), "{text}");
+}
+
+#[test]
+fn what_cannot_be_taken_again_is_named() {
+    let folder = Folder::new();
+    let mut bare = records(&Policy::default());
+    bare[1].as_object_mut().unwrap().remove("inputs");
+    bare[2].as_object_mut().unwrap().remove("policy");
+    folder.write("records.ndjson", &format!("{}nonsense\n", lines(&bare[..3])));
+    let text = folder.says("replay records.ndjson", 2);
+    for part in [
+        "records.ndjson:2: has no inputs",
+        "records.ndjson:3: has no policy",
+        "records.ndjson:4: is not a decision record",
+    ] {
+        assert!(text.contains(part), "{part}\n{text}");
+    }
+    let output = folder.run("replay missing.ndjson");
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8(output.stderr).unwrap().contains("missing.ndjson"));
+}
