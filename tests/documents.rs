@@ -54,6 +54,13 @@ fn the_excerpt_in_the_readme_is_the_example() {
     }
 }
 
+#[test]
+fn scenarios_are_described_by_the_source() {
+    let written = read("docs/scenarios.md");
+    let rendered = peakscaler::replay::scenario::docs::render_scenario_docs();
+    assert_eq!(written, rendered, "run make docs");
+}
+
 fn pages() -> Vec<PathBuf> {
     let mut found = vec![root().join("README.md"), root().join("CHANGELOG.md")];
     let mut folders = vec![root().join("docs")];

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use clap::ValueEnum;
 
+use crate::replay::scenario::docs::render_scenario_docs;
 use crate::telemetry::catalogue::render_metrics_docs;
 use crate::trigger::docs::render_metadata_docs;
 
@@ -21,6 +22,8 @@ enum Document {
     Metadata,
     /// What `/metrics` serves: docs/metrics.md.
     Metrics,
+    /// What a scenario file may hold: docs/scenarios.md.
+    Scenarios,
 }
 
 /// Prints the document.
@@ -31,6 +34,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let text = match args.document {
         Document::Metadata => render_metadata_docs(),
         Document::Metrics => render_metrics_docs(),
+        Document::Scenarios => render_scenario_docs(),
     };
     std::io::stdout().lock().write_all(text.as_bytes())?;
     Ok(ExitCode::SUCCESS)
