@@ -52,7 +52,7 @@ fn another_scaled_object_may_be_compared() {
     for part in [
         "now: keda sqs 20 + cron",
         "against: keda sqs 2 + cron",
-        "peakscaler against now",
+        "Under peakscaler, compared with \"now: keda",
         "wait, 99th percentile",
         "(flag)",
     ] {

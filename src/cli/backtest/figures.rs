@@ -261,7 +261,7 @@ fn verdict(now: &RunReport, other: &RunReport) -> String {
         other.score.actions_per_day, now.score.actions_per_day
     );
     format!(
-        "{} against {}: {orders}, {node_words}, {hours}, {actions}. {}",
+        "Under {}, compared with \"{}\": {orders}, {node_words}, {hours}, {actions}. {}",
         other.name,
         now.name,
         advice(now, other, nodes)

@@ -11,7 +11,7 @@ use super::page::escape;
 const WIDTH: f64 = 920.0;
 const HEIGHT: f64 = 210.0;
 const LEFT: f64 = 62.0;
-const RIGHT: f64 = 14.0;
+const RIGHT: f64 = 24.0;
 const TOP: f64 = 14.0;
 const BOTTOM: f64 = 26.0;
 /// Labels on the time axis, at most.
@@ -182,7 +182,7 @@ mod tests {
             steps: true,
         };
         let html = chart.html();
-        for part in ["Backlog &lt;orders&gt;", "class=\"line s1\"", ">09:00<", ">4<", "target", "H484.0V"] {
+        for part in ["Backlog &lt;orders&gt;", "class=\"line s1\"", ">09:00<", ">4<", "target", "H479.0V"] {
             assert!(html.contains(part), "{part}: {html}");
         }
     }
