@@ -92,8 +92,8 @@ fn what_is_not_understood_is_named_with_its_line() {
             "6: type: a trigger of type kafka is not understood",
         ),
         (
-            "  triggers:\n  - type: aws-sqs-queue\n    metadata: {queueLenght: \"5\"}\n",
-            "7: queueLenght: is not understood in aws-sqs-queue",
+            "  triggers:\n  - type: aws-sqs-queue\n    metadata: {queueSize: \"5\"}\n",
+            "7: queueSize: is not understood in aws-sqs-queue",
         ),
         (
             "  triggers:\n  - type: aws-sqs-queue\n    metadata: {queueLengthFromEnv: LENGTH}\n",
