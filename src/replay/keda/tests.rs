@@ -1,7 +1,7 @@
 //! Tests of the module beside.
 
 use super::*;
-use crate::core::{Observation, QueueReading, Replicas};
+use crate::core::Observation;
 use crate::replay::ScalingPolicy as _;
 use crate::replay::world::hpa::Select;
 
@@ -15,15 +15,10 @@ fn parse(rest: &str) -> Result<ScaledObject, Vec<String>> {
 }
 
 fn observation(visible: f64) -> Observation {
-    Observation {
-        at: "2026-11-27T12:00:00Z".parse().unwrap(),
-        queue: Some(QueueReading { visible, in_flight: 0.0, delayed: 0.0, age_seconds: 0.0 }),
-        arrivals: Vec::new(),
-        completions: Vec::new(),
-        replicas: Some(Replicas { ready: 4, starting: Vec::new(), pending: 0, wanted: Some(4) }),
-        nodes: None,
-        lead_times: None,
-    }
+    let text = format!(
+        r#"{{"at":"2026-11-27T12:00:00Z","queue":{{"visible":{visible},"in_flight":0}},"replicas":{{"ready":4,"wanted":4}}}}"#
+    );
+    serde_json::from_str(&text).unwrap()
 }
 
 #[test]
