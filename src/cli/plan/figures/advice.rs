@@ -103,7 +103,7 @@ fn tight(report: &Report) -> Option<String> {
     let remedy = if raises.is_empty() {
         String::new()
     } else {
-        format!("; {} would keep those that limits cost", raises.join(" and "))
+        format!("; raising {} would keep those that limits cost", raises.join(" and "))
     };
     Some(format!(
         "At quantile {} {} orders would be late ({share}){remedy}.",
