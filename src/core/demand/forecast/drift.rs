@@ -56,7 +56,9 @@ impl Drift {
             sum += drifted[slot];
         }
         if sum > 0.0 {
-            drifted.iter_mut().for_each(|share| *share *= total / sum);
+            for share in drifted {
+                *share *= total / sum;
+            }
         }
     }
 }
