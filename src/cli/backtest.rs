@@ -164,7 +164,7 @@ impl BacktestArguments {
             for (object, name) in
                 object.map(|one| (one, "now")).into_iter().chain(against.map(|one| (one, "against")))
             {
-                contestants.push(self.in_scenario(&cell, object, name)?);
+                contestants.push(Self::in_scenario(&cell, object, name)?);
             }
             if object.is_none() {
                 let keda = KedaSqs::with_defaults();
@@ -184,7 +184,7 @@ impl BacktestArguments {
     }
 
     /// A ScaledObject in a scenario: its triggers, bounds and pace, in the scenario's centre.
-    fn in_scenario(&self, cell: &Cell, object: &ScaledObject, name: &str) -> anyhow::Result<Contestant> {
+    fn in_scenario(cell: &Cell, object: &ScaledObject, name: &str) -> anyhow::Result<Contestant> {
         let scenario = cell.scenario();
         let pods = crate::replay::scenario::Pods {
             min: object.min_replicas,

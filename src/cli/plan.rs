@@ -55,7 +55,7 @@ pub(super) struct PlanArguments {
     /// Share of a cut-off's or an hour's orders that may be late
     #[arg(long, default_value_t = 0.001, value_name = "SHARE", value_parser = share)]
     allow_late: f64,
-    /// Most worker pods that the namespace's ResourceQuota allows
+    /// Most worker pods that the namespace's `ResourceQuota` allows
     #[arg(long, value_name = "PODS")]
     quota_pods: Option<u32>,
     #[command(flatten)]

@@ -89,7 +89,7 @@ pub enum KedaTrigger {
     /// `aws-sqs-queue`.
     Sqs(KedaSqs),
     /// `cron`.
-    Cron(Cron),
+    Cron(Box<Cron>),
     /// `prometheus` on the rate of arriving orders.
     Rate(ArrivalRate),
 }

@@ -26,7 +26,7 @@ pub(super) struct Limits {
     pub(super) max_replicas: u32,
     /// `maxReplicas` of peakscaler's trigger.
     pub(super) trigger_max_replicas: Option<u32>,
-    /// The ResourceQuota, in worker pods.
+    /// The `ResourceQuota`, in worker pods.
     pub(super) quota_pods: Option<u32>,
     /// The NodePool's limits, in nodes.
     pub(super) nodes: Option<u32>,

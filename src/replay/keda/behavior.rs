@@ -56,18 +56,14 @@ fn limit(node: &Node, reader: &mut Reader) -> Option<RateLimit> {
     let positive = |key: &str| node.get(key).and_then(Node::integer).filter(|value| *value > 0);
     let value = positive("value").and_then(|value| u32::try_from(value).ok());
     let period = positive("periodSeconds").filter(|seconds| *seconds <= 1800);
-    match (kind, value, period) {
-        (Some(kind), Some(value), Some(period)) => {
-            Some(RateLimit { kind, value, period_seconds: period as f64 })
-        }
-        _ => {
-            reader.problem(
-                node,
-                "policies: an entry needs type (Pods or Percent), value (above 0) and periodSeconds (1 to 1800)",
-            );
-            None
-        }
+    if let (Some(kind), Some(value), Some(period)) = (kind, value, period) {
+        return Some(RateLimit { kind, value, period_seconds: period as f64 });
     }
+    reader.problem(
+        node,
+        "policies: an entry needs type (Pods or Percent), value (above 0) and periodSeconds (1 to 1800)",
+    );
+    None
 }
 
 /// A Kubernetes quantity without a unit, or in thousandths.

@@ -123,13 +123,12 @@ impl Reader {
 
     fn count(&mut self, object: &Node, key: &str, least: u32, default: u32) -> u32 {
         let Some(node) = object.path(&["spec", key]) else { return default };
-        match node.integer().and_then(|count| u32::try_from(count).ok()).filter(|count| *count >= least) {
-            Some(count) => count,
-            None => {
-                self.wrong(node, key, &format!("a whole number of {least} or more"));
-                default
-            }
+        let count = node.integer().and_then(|count| u32::try_from(count).ok());
+        if let Some(count) = count.filter(|count| *count >= least) {
+            return count;
         }
+        self.wrong(node, key, &format!("a whole number of {least} or more"));
+        default
     }
 
     /// What would change the number and has no part in the simulated centre.
@@ -219,7 +218,7 @@ impl Reader {
         let metadata = node.get("metadata").unwrap_or(node);
         match kind.and_then(Node::text) {
             Some("aws-sqs-queue") => Some(KedaTrigger::Sqs(self.sqs(metadata))),
-            Some("cron") => self.cron(metadata).map(KedaTrigger::Cron),
+            Some("cron") => self.cron(metadata).map(|cron| KedaTrigger::Cron(Box::new(cron))),
             Some("prometheus") => self.prometheus(metadata).map(KedaTrigger::Rate),
             Some(other) => {
                 let message = format!(

@@ -65,7 +65,7 @@ fn choice_of(schema: &Value) -> String {
         return format!("`{word}`");
     }
     let keys = schema.get("properties").and_then(Value::as_object).into_iter().flatten();
-    keys.map(|(key, below)| format!("`{key}`: {}", kind(below))).collect()
+    keys.map(|(key, below)| format!("`{key}`: {}", kind(below))).collect::<Vec<_>>().join(", ")
 }
 
 fn kind(schema: &Value) -> String {
