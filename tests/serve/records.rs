@@ -27,7 +27,7 @@ async fn what_serve_decided_is_decided_again() {
     drop(client);
     let stopped = tokio::spawn(running.server.stop());
     until("the server waits for the drain", || running.hand.sleepers() > 0 || stopped.is_finished()).await;
-    running.hand.advance(Duration::from_secs(60));
+    running.hand.advance(Duration::from_mins(1));
     soon("the end", stopped).await.unwrap();
     // The writing thread ends with the last hand on it, and closes its file.
     until("the records are whole", || {

@@ -169,7 +169,8 @@ mod tests {
     fn hours(days: i8, skip: impl Fn(i8, i8) -> bool) -> String {
         let all = (1..=days).flat_map(|day| (0..24).map(move |hour| (day, hour)));
         let rows = all.filter(|(day, hour)| !skip(*day, *hour));
-        rows.map(|(day, hour)| format!("2026-11-{day:02}T{hour:02}:00:00,5\n")).collect()
+        let lines: Vec<_> = rows.map(|(day, hour)| format!("2026-11-{day:02}T{hour:02}:00:00,5\n")).collect();
+        lines.concat()
     }
 
     #[test]

@@ -118,9 +118,12 @@ pub(crate) async fn until_told(scene: &Scene, name: &str, reason: &str) -> anyho
     until(&format!("the event {reason} on {name}"), PATIENCE, look).await
 }
 
+/// When each pod, by uid, was created and got its node.
+type Seen = Arc<Mutex<BTreeMap<String, (Timestamp, Option<Timestamp>)>>>;
+
 /// How long each pod of a Deployment waited for its node, until it is dropped.
 pub(crate) struct PodWaits {
-    seen: Arc<Mutex<BTreeMap<String, (Timestamp, Option<Timestamp>)>>>,
+    seen: Seen,
     _stop: DropGuard,
 }
 
@@ -146,11 +149,7 @@ impl PodWaits {
     }
 }
 
-async fn look(
-    api: Api<Pod>,
-    selector: String,
-    seen: Arc<Mutex<BTreeMap<String, (Timestamp, Option<Timestamp>)>>>,
-) {
+async fn look(api: Api<Pod>, selector: String, seen: Seen) {
     loop {
         if let Ok(pods) = api.list(&ListParams::default().labels(&selector)).await {
             for pod in pods {
