@@ -95,9 +95,9 @@ fn bad_input_is_named_with_its_place() {
     spoiled("unsorted.csv", &|lines| lines.swap(700, 701));
     spoiled("negative.csv", &|lines| lines[9] = "2026-11-02T02:00:00,-4");
     spoiled("offset.csv", &|lines| lines[9] = "2026-11-02T02:00:00+01:00,4");
-    let spring: String =
+    let spring: Vec<_> =
         (0..48).map(|hour| format!("2026-03-{:02}T{:02}:00:00,5\n", 28 + hour / 24, hour % 24)).collect();
-    folder.write("zone.csv", &format!("timestamp,count\n{spring}"));
+    folder.write("zone.csv", &format!("timestamp,count\n{}", spring.concat()));
     folder.write("kafka.yaml", &KEDA.replace("type: cron", "type: kafka"));
     folder.write("contradiction.yaml", "days: 3\nwarm_up_days: 3\npods: {min: 9, max: 4, initial: 2}\n");
     let mut shown = String::new();
