@@ -238,7 +238,7 @@ impl Run<'_> {
         self.serve();
         let (visible, in_flight) = (self.queue.len(), self.in_work.len());
         self.counters.push((u32::try_from(visible).unwrap(), u32::try_from(in_flight).unwrap()));
-        if self.now % world.instruments.poll_seconds == 0 {
+        if self.now.is_multiple_of(world.instruments.poll_seconds) {
             self.decide();
         }
         if self.now % SYNC_SECONDS == 5 {
