@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
-use futures::future::join_all;
+use futures::stream::{self, StreamExt as _};
 use peakscaler::clock::Stopwatch;
 
 use crate::scenarios::{ALL, Scenario};
@@ -16,6 +16,8 @@ use crate::support::scene::Scene;
 
 /// No scenario may take longer.
 const LIMIT: Duration = Duration::from_mins(12);
+/// More of them side by side would wait for two cores.
+const AT_ONCE: usize = 6;
 
 /// Where clusters live.
 pub(crate) fn directory() -> PathBuf {
@@ -72,8 +74,8 @@ async fn in_stages(cluster: &Rc<Cluster>, chosen: &[(usize, &'static Scenario)])
     let mut outcomes = Vec::new();
     for stage in stages {
         let together = chosen.iter().filter(|(_, scenario)| scenario.stage == stage);
-        outcomes
-            .extend(join_all(together.map(|(order, scenario)| one(cluster.clone(), *order, scenario))).await);
+        let runs = together.map(|(order, scenario)| one(cluster.clone(), *order, scenario));
+        outcomes.extend(stream::iter(runs).buffer_unordered(AT_ONCE).collect::<Vec<_>>().await);
     }
     outcomes.sort_by_key(|outcome| outcome.order);
     outcomes

@@ -8,7 +8,8 @@ use crate::support::objects::ScaledObject;
 use crate::support::parts::program;
 use crate::support::queue::Queue;
 use crate::support::scaler::Scaler;
-use crate::support::scene::Scene;
+use crate::support::scene::{PATIENCE, Scene};
+use crate::support::until;
 
 const REPLICAS: &str = "7";
 
@@ -20,6 +21,8 @@ pub(crate) async fn run(scene: &Scene) -> anyhow::Result<()> {
         .reads(&scaler, &queue, scene.cluster.ports.sqs)
         .ours(&[("minReplicas", REPLICAS), ("maxReplicas", REPLICAS)])
         .ours(&[("scalerAddress", &scaler.authority(&replica))]);
+    let first = async || Ok(scaler.number(&replica, &scaled_object).await?.ok());
+    until("a first number", PATIENCE, first).await?;
     let mut command = Command::new(program("conformance"));
     command.args(["-namespace", &scene.namespace, "-name", "pickers", "-expect", REPLICAS]);
     let triggers = scaled_object.0["spec"]["triggers"].as_array().context("triggers")?;

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
-use peakscaler::grpc::proto::{GetMetricsRequest, ScaledObjectRef};
 
 use crate::support::objects::{ScaledObject, workers};
 use crate::support::process::log_file;
@@ -73,18 +72,9 @@ async fn both_say_the_same(
     scaler: &Scaler,
     scaled_object: &ScaledObject,
 ) -> anyhow::Result<()> {
-    let metadata = &scaled_object.0["spec"]["triggers"][0]["metadata"];
-    let reference = ScaledObjectRef {
-        name: "pickers".to_owned(),
-        namespace: scene.namespace.clone(),
-        scaler_metadata: serde_json::from_value(metadata.clone())?,
-    };
     let mut numbers = Vec::new();
     for replica in scaler.replicas() {
-        let request =
-            GetMetricsRequest { scaled_object_ref: Some(reference.clone()), metric_name: String::new() };
-        let answer = scaler.client(&replica).await?.get_metrics(request).await?.into_inner();
-        numbers.push(answer.metric_values.first().context("a value")?.metric_value);
+        numbers.push(scaler.number(&replica, scaled_object).await??);
     }
     scene.figure("numbers of both replicas", format!("{numbers:?}"), "");
     ensure!(numbers == [9, 9], "they differ: {numbers:?}");

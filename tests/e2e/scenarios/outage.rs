@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
-use peakscaler::grpc::proto::{GetMetricsRequest, ScaledObjectRef};
 
 use crate::support::objects::{ScaledObject, workers};
 use crate::support::process;
@@ -73,24 +72,12 @@ async fn ask(
     replica: &Replica,
     scaled_object: &ScaledObject,
 ) -> anyhow::Result<(usize, usize, i64)> {
-    let metadata = scaled_object.0["spec"]["triggers"][0]["metadata"].clone();
-    let reference = ScaledObjectRef {
-        name: "pickers".to_owned(),
-        namespace: scene.namespace.clone(),
-        scaler_metadata: serde_json::from_value(metadata)?,
-    };
-    let mut client = scaler.client(replica).await?;
     let until = scene.seconds() + GONE.as_secs_f64();
     let (mut asked, mut failed, mut least) = (0, 0, i64::MAX);
     while scene.seconds() < until {
-        let request =
-            GetMetricsRequest { scaled_object_ref: Some(reference.clone()), metric_name: String::new() };
         asked += 1;
-        match client.get_metrics(request).await {
-            Ok(answer) => {
-                let value = answer.into_inner().metric_values.first().context("a value")?.metric_value;
-                least = least.min(value);
-            }
+        match scaler.number(replica, scaled_object).await? {
+            Ok(number) => least = least.min(number),
             Err(_) => failed += 1,
         }
         tokio::time::sleep(ASK_EVERY).await;

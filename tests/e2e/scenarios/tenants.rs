@@ -5,8 +5,6 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
-use peakscaler::grpc::proto::{GetMetricsRequest, ScaledObjectRef};
-use serde_json::json;
 use tokio::net::TcpListener;
 use tonic::Code;
 
@@ -37,7 +35,7 @@ pub(crate) async fn run(scene: &Scene) -> anyhow::Result<()> {
         ("role", "awsRoleArn", "--allow-role", role),
     ] {
         scene.cluster.apply(std::slice::from_ref(&scaled_object.0)).await?;
-        let message = refused(scene, &scaler, name, &scaled_object).await?;
+        let message = refused(&scaler, &scaled_object).await?;
         ensure!(message.contains(key) || message.contains("queueURL"), "the key is not named: {message}");
         ensure!(message.contains(flag), "{flag} is not named: {message}");
         scene.figure(format!("a forbidden {name} is refused"), message, "");
@@ -49,24 +47,12 @@ pub(crate) async fn run(scene: &Scene) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn refused(
-    scene: &Scene,
-    scaler: &Scaler,
-    name: &str,
-    scaled_object: &ScaledObject,
-) -> anyhow::Result<String> {
+async fn refused(scaler: &Scaler, scaled_object: &ScaledObject) -> anyhow::Result<String> {
     let replica = scaler.replicas().into_iter().next().context("one replica")?;
-    let metadata = scaled_object.0["spec"]["triggers"][0]["metadata"].clone();
-    let reference = ScaledObjectRef {
-        name: name.to_owned(),
-        namespace: scene.namespace.clone(),
-        scaler_metadata: serde_json::from_value(json!(metadata))?,
-    };
-    let request = GetMetricsRequest { scaled_object_ref: Some(reference), metric_name: String::new() };
-    match scaler.client(&replica).await?.get_metrics(request).await {
-        Ok(answer) => anyhow::bail!("{name} got a number: {answer:?}"),
+    match scaler.number(&replica, scaled_object).await? {
+        Ok(number) => anyhow::bail!("it got a number: {number}"),
         Err(status) => {
-            ensure!(status.code() == Code::PermissionDenied, "{name}: {status:?}");
+            ensure!(status.code() == Code::PermissionDenied, "{status:?}");
             Ok(status.message().to_owned())
         }
     }

@@ -9,10 +9,13 @@ use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 use peakscaler::grpc::proto::external_scaler_client::ExternalScalerClient;
+use peakscaler::grpc::proto::{GetMetricsRequest, ScaledObjectRef};
 use serde_json::Value;
+use tonic::Status;
 use tonic::transport::Channel;
 
 use super::cluster::Cluster;
+use super::objects::ScaledObject;
 use super::process::{self, Part, free_ports};
 use super::scene::Scene;
 use super::until;
@@ -145,6 +148,26 @@ impl Scaler {
     pub(crate) async fn client(&self, replica: &Replica) -> anyhow::Result<ExternalScalerClient<Channel>> {
         let url = format!("http://{}:{}", replica.address, self.port);
         Ok(ExternalScalerClient::connect(url).await?)
+    }
+
+    /// What a replica answers for a ScaledObject: its number, or the status.
+    pub(crate) async fn number(
+        &self,
+        replica: &Replica,
+        scaled_object: &ScaledObject,
+    ) -> anyhow::Result<Result<i64, Status>> {
+        let object = &scaled_object.0;
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let reference = ScaledObjectRef {
+            name: text(&object["metadata"]["name"]),
+            namespace: text(&object["metadata"]["namespace"]),
+            scaler_metadata: serde_json::from_value(object["spec"]["triggers"][0]["metadata"].clone())?,
+        };
+        let request = GetMetricsRequest { scaled_object_ref: Some(reference), metric_name: String::new() };
+        match self.client(replica).await?.get_metrics(request).await {
+            Ok(answer) => Ok(Ok(answer.into_inner().metric_values.first().context("a value")?.metric_value)),
+            Err(status) => Ok(Err(status)),
+        }
     }
 
     /// Where a replica is reached, for programs.
