@@ -7,6 +7,7 @@ if [[ ${1:-run} == report ]]; then
   harness report
   exit
 fi
+scripts/test-parts.sh
 scripts/e2e-parts.sh
 if [[ ${1:-run} != run ]]; then
   harness "$@"

@@ -6,6 +6,7 @@ use anyhow::ensure;
 use futures::future::try_join_all;
 use serde_json::{Value, json};
 
+use crate::support::counters::Counters;
 use crate::support::nodes::{NodeTrack, POOL_LABEL, node_pool};
 use crate::support::objects::{POLL_SECONDS, ScaledObject, deployment, keda_credentials};
 use crate::support::queue::Queue;
@@ -40,6 +41,7 @@ struct Contender {
     name: &'static str,
     queue: Queue,
     workers: Workers,
+    counters: Counters,
     replicas: Track,
     nodes: NodeTrack,
 }
@@ -50,10 +52,13 @@ impl Contender {
         let deployment = deployment(&scene.namespace, name, (POOL_LABEL, name));
         scene.cluster.apply(&[node_pool(name, CORES), deployment]).await?;
         let client = scene.cluster.client.clone();
+        let workers = Workers::start(client, &scene.namespace, name, &queue, SERVICE_TIME);
+        let counters = Counters::start(&queue, &workers).await;
         Ok(Self {
             name,
-            workers: Workers::start(client, &scene.namespace, name, &queue, SERVICE_TIME),
             queue,
+            workers,
+            counters,
             replicas: Track::start(scene, name),
             nodes: NodeTrack::start(scene, name),
         })
@@ -97,7 +102,7 @@ pub(crate) async fn run(scene: &Scene) -> anyhow::Result<()> {
         ]);
     // The same bounds and behaviour for all; only who says the number differs.
     let spec = scaled_object.0["spec"].clone();
-    scene.cluster.apply(&[scaled_object.0]).await?;
+    scene.cluster.apply(&[ours.counters.read_by(scaled_object).0]).await?;
     let mut contenders = vec![ours];
     for (name, queue_length) in KEDA_QUEUE_LENGTHS {
         let contender = Contender::enter(scene, name).await?;

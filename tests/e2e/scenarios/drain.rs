@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use anyhow::ensure;
 
+use crate::support::counters::Counters;
 use crate::support::objects::{ScaledObject, workers};
 use crate::support::queue::Queue;
 use crate::support::scaler::Scaler;
@@ -24,11 +25,12 @@ pub(crate) async fn run(scene: &Scene) -> anyhow::Result<()> {
     scene.cluster.apply(&[workers(&scene.namespace, "pickers")]).await?;
     let workers =
         Workers::start(scene.cluster.client.clone(), &scene.namespace, "pickers", &queue, SERVICE_TIME);
+    let counters = Counters::start(&queue, &workers).await;
     let scaled_object = ScaledObject::shipped("scaledobject.yaml", &scene.namespace, "pickers")?
         .bounds(0, 100)
         .reads(&scaler, &queue, scene.cluster.ports.sqs)
         .ours(&[("targetWait", "240s"), ("serviceRate", "57"), ("maxReplicas", "100"), ("holdDown", "30s")]);
-    scene.cluster.apply(&[scaled_object.0]).await?;
+    scene.cluster.apply(&[counters.read_by(scaled_object).0]).await?;
     scene.is_polled("pickers").await?;
 
     let sent = scene.seconds();

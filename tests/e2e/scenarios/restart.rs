@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 
+use crate::support::counters::Counters;
 use crate::support::objects::{ScaledObject, workers};
 use crate::support::queue::Queue;
 use crate::support::scaler::{Replica, Scaler};
@@ -26,6 +27,7 @@ pub(crate) async fn run(scene: &Scene) -> anyhow::Result<()> {
     scene.cluster.apply(&[workers(&scene.namespace, "pickers")]).await?;
     let _workers =
         Workers::start(scene.cluster.client.clone(), &scene.namespace, "pickers", &queue, SERVICE_TIME);
+    let counters = Counters::start(&queue, &workers).await;
     let scaled_object = ScaledObject::shipped("scaledobject.yaml", &scene.namespace, "pickers")?
         .bounds(0, 60)
         .reads(&scaler, &queue, scene.cluster.ports.sqs)
@@ -35,7 +37,7 @@ pub(crate) async fn run(scene: &Scene) -> anyhow::Result<()> {
             ("maxReplicas", "60"),
             ("holdDown", "60s"),
         ]);
-    scene.cluster.apply(&[scaled_object.0]).await?;
+    scene.cluster.apply(&[counters.read_by(scaled_object).0]).await?;
     scene.is_polled("pickers").await?;
 
     // The load only rises, so that nothing but the replacement could be a reason to go down.

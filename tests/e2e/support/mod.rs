@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "for the scenarios to come")]
 
 pub(crate) mod cluster;
+pub(crate) mod counters;
 pub(crate) mod dns;
 pub(crate) mod gate;
 pub(crate) mod keys;

@@ -1,14 +1,18 @@
 //! A queue of orders on the cluster's SQS, and a shop that fills it.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use aws_sdk_sqs::types::{QueueAttributeName, SendMessageBatchRequestEntry};
+use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use peakscaler::clock::Clock;
 
 use super::cluster::Cluster;
 use crate::parts::emulator::sqs_client;
 
 const BATCH: usize = 10;
+const BATCHES_AT_ONCE: usize = 8;
 
 /// One queue. Cheap to clone.
 #[derive(Clone)]
@@ -17,6 +21,8 @@ pub(crate) struct Queue {
     /// On the queue server's own port.
     pub(crate) url: String,
     name: String,
+    /// Orders sent so far.
+    pub(crate) sent: Arc<AtomicUsize>,
 }
 
 impl Queue {
@@ -24,7 +30,7 @@ impl Queue {
         let client = sqs_client(cluster.ports.sqs);
         client.create_queue().queue_name(name).send().await?;
         let url = url_at(cluster.ports.sqs, name);
-        Ok(Self { client, url, name: name.to_owned() })
+        Ok(Self { client, url, name: name.to_owned(), sent: Arc::default() })
     }
 
     /// Its URL behind another port.
@@ -34,15 +40,18 @@ impl Queue {
 
     /// Sends so many orders at once.
     pub(crate) async fn send(&self, count: usize) -> anyhow::Result<()> {
-        for first in (0..count).step_by(BATCH) {
-            let mut batch = self.client.send_message_batch().queue_url(&self.url);
-            for index in first..count.min(first + BATCH) {
-                let entry =
-                    SendMessageBatchRequestEntry::builder().id(index.to_string()).message_body("order");
-                batch = batch.entries(entry.build()?);
-            }
-            batch.send().await?;
+        let batches = (0..count).step_by(BATCH).map(|first| self.send_batch(BATCH.min(count - first)));
+        stream::iter(batches).buffer_unordered(BATCHES_AT_ONCE).try_collect().await
+    }
+
+    async fn send_batch(&self, count: usize) -> anyhow::Result<()> {
+        let mut batch = self.client.send_message_batch().queue_url(&self.url);
+        for index in 0..count {
+            let entry = SendMessageBatchRequestEntry::builder().id(index.to_string()).message_body("order");
+            batch = batch.entries(entry.build()?);
         }
+        batch.send().await?;
+        self.sent.fetch_add(count, Ordering::Relaxed);
         Ok(())
     }
 

@@ -108,6 +108,7 @@ impl Scaler {
             .flag("admin-listen", format!("{}:{}", replica.address, self.admin_port))
             .flag("kubeconfig", self.cluster.scaler_kubeconfig().display())
             .flag("sqs-period", "2s")
+            .flag("prometheus-period", "2s")
             .flag("tick", "1s")
             .variable("AWS_ACCESS_KEY_ID", "test")
             .variable("AWS_SECRET_ACCESS_KEY", "test");
@@ -175,7 +176,8 @@ impl Scaler {
         format!("{}:{}", replica.address, self.port)
     }
 
-    /// What a replica knows of a workload: the JSON behind `explain`, its newest trigger.
+    /// What a replica knows of a workload: the JSON behind `explain`, of the trigger
+    /// that was asked for last.
     pub(crate) async fn explain(
         &self,
         replica: &Replica,
@@ -185,7 +187,9 @@ impl Scaler {
         let url = format!("{}/v1/workloads/{namespace}/{name}/decision", replica.admin);
         let text = http_client().get(url).send().await?.error_for_status()?.text().await?;
         let explanation: Value = serde_json::from_str(&text)?;
-        let newest = explanation["triggers"].as_array().and_then(|triggers| triggers.last().cloned());
-        newest.context("no trigger")
+        let triggers = explanation["triggers"].as_array().cloned().unwrap_or_default();
+        // After an edit the one before is still known for a while.
+        let asked = |trigger: &Value| trigger["asked_seconds_ago"].as_f64().unwrap_or(f64::MAX);
+        triggers.into_iter().min_by(|one, other| asked(one).total_cmp(&asked(other))).context("no trigger")
     }
 }

@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::pin::pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -23,6 +24,8 @@ const LONG_POLL_SECONDS: i32 = 1;
 /// The workers of one Deployment; they stop when this is dropped.
 pub(crate) struct Workers {
     begun: Arc<Mutex<Vec<f64>>>,
+    /// Orders done so far.
+    pub(crate) completed: Arc<AtomicUsize>,
     _stop: DropGuard,
 }
 
@@ -37,12 +40,14 @@ impl Workers {
     ) -> Self {
         let stop = CancellationToken::new();
         let begun = Arc::<Mutex<Vec<f64>>>::default();
-        let worker = Worker { queue: queue.clone(), service_time, begun: begun.clone() };
+        let completed = Arc::<AtomicUsize>::default();
+        let worker =
+            Worker { queue: queue.clone(), service_time, begun: begun.clone(), completed: completed.clone() };
         let pods = Api::namespaced(client, namespace);
         let selector = watcher::Config::default().labels(&format!("app={app}"));
         let follow = follow(pods, selector, worker, stop.clone());
         tokio::spawn(stop.clone().run_until_cancelled_owned(follow));
-        Self { begun, _stop: stop.drop_guard() }
+        Self { begun, completed, _stop: stop.drop_guard() }
     }
 
     /// How long each order waited until its work began, in seconds, in the order in which they were begun.
@@ -101,6 +106,7 @@ struct Worker {
     queue: Queue,
     service_time: Duration,
     begun: Arc<Mutex<Vec<f64>>>,
+    completed: Arc<AtomicUsize>,
 }
 
 impl Worker {
@@ -112,6 +118,7 @@ impl Worker {
                     tokio::time::sleep(self.service_time).await;
                     let request = self.queue.client.delete_message().queue_url(&self.queue.url);
                     let _ = request.receipt_handle(receipt).send().await;
+                    self.completed.fetch_add(1, Ordering::Relaxed);
                 }
                 // Nothing came, or the queue server is busy.
                 None => tokio::task::yield_now().await,
