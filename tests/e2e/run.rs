@@ -15,7 +15,7 @@ use crate::support::report::Outcome;
 use crate::support::scene::Scene;
 
 /// No scenario may take longer.
-const LIMIT: Duration = Duration::from_mins(12);
+const LIMIT: Duration = Duration::from_mins(20);
 /// More of them side by side would wait for two cores.
 const AT_ONCE: usize = 6;
 

@@ -14,6 +14,8 @@ use crate::support::until;
 use crate::support::workers::Workers;
 
 const SERVICE_TIME: Duration = Duration::from_secs(2);
+/// What is learned has taken effect when nothing went down for so long.
+const SETTLED_SECONDS: f64 = 45.0;
 /// Orders a second that one worker completes.
 const TRUE_RATE: f64 = 0.5;
 /// `minReadySeconds` of the shipped Deployment: KEDA knows a new replica before an old one goes.
@@ -25,7 +27,7 @@ pub(crate) async fn run(scene: &Scene) -> anyhow::Result<()> {
     let scaler = Scaler::start(scene, 2, &[]).await?;
     let track = Track::start(scene, "pickers");
     scene.cluster.apply(&[workers(&scene.namespace, "pickers")]).await?;
-    let _workers =
+    let workers =
         Workers::start(scene.cluster.client.clone(), &scene.namespace, "pickers", &queue, SERVICE_TIME);
     let counters = Counters::start(&queue, &workers).await;
     let scaled_object = ScaledObject::shipped("scaledobject.yaml", &scene.namespace, "pickers")?
@@ -55,7 +57,9 @@ async fn replace(scene: &Scene, scaler: &Scaler, track: &Track) -> anyhow::Resul
         let rate = rate(scene, scaler, first).await?;
         Ok(((rate / TRUE_RATE - 1.0).abs() < 0.2).then_some(rate))
     };
+    let settled = async || Ok((scene.seconds() - track.last_down() > SETTLED_SECONDS).then_some(()));
     let before = until("the rate of a worker is learned", PATIENCE, learned).await?;
+    until("the number no longer goes down", PATIENCE, settled).await?;
     scene.figure("rate learned before (0.5 is true)", format!("{before:.3}"), "orders/s a worker");
     let began = scene.seconds();
     let wanted = track.last().context("samples")?.wanted;
