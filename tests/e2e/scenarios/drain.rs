@@ -61,6 +61,6 @@ pub(crate) async fn run(scene: &Scene) -> anyhow::Result<()> {
         late == 0,
         "{late} orders waited longer than {TARGET_WAIT_SECONDS} s, the longest {longest:.0} s"
     );
-    ensure!(track.turns_up() == 0, "it flapped: {:?}", track.samples());
+    ensure!(track.turns_up() == 0, "it flapped: {:?}", track.path());
     Ok(())
 }

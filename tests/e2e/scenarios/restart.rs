@@ -55,7 +55,7 @@ async fn replace(scene: &Scene, scaler: &Scaler, track: &Track) -> anyhow::Resul
     let first = old.first().context("two replicas")?;
     let learned = async || {
         let rate = rate(scene, scaler, first).await?;
-        Ok(((rate / TRUE_RATE - 1.0).abs() < 0.2).then_some(rate))
+        Ok(((rate / TRUE_RATE - 1.0).abs() < 0.25).then_some(rate))
     };
     let settled = async || Ok((scene.seconds() - track.last_down() > SETTLED_SECONDS).then_some(()));
     let before = until("the rate of a worker is learned", PATIENCE, learned).await?;
@@ -74,7 +74,7 @@ async fn replace(scene: &Scene, scaler: &Scaler, track: &Track) -> anyhow::Resul
     let newest = scaler.replicas().into_iter().next_back().context("new replicas")?;
     let learned = async || {
         let rate = rate(scene, scaler, &newest).await?;
-        Ok(((rate / before - 1.0).abs() < 0.2).then_some(rate))
+        Ok(((rate / TRUE_RATE - 1.0).abs() < 0.25).then_some(rate))
     };
     let after = until("the rate is there again", PATIENCE, learned).await?;
     scene.figure("the newest replica has the rate after", scene.seconds() - replaced, "s");
@@ -82,7 +82,7 @@ async fn replace(scene: &Scene, scaler: &Scaler, track: &Track) -> anyhow::Resul
     let (_, least) = track.wanted_since(began).context("samples")?;
     scene.figure("replicas when it began", wanted, "");
     scene.figure("least replicas from then on", least, "");
-    ensure!(least >= wanted, "it scaled down: {:?}", track.samples());
+    ensure!(least >= wanted, "it scaled down: {:?}", track.path());
     Ok(())
 }
 

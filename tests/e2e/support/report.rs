@@ -83,7 +83,7 @@ pub(crate) fn page() -> anyhow::Result<String> {
          in seconds of real time.\n"
     );
     for outcome in &outcomes {
-        let _ = write!(page, "\n## {}\n\n{}.\n\n| figure | |\n|---|--:|\n", outcome.scenario, outcome.proves);
+        let _ = write!(page, "\n## {}\n\n{}.\n\n| figure | |\n|---|---|\n", outcome.scenario, outcome.proves);
         for figure in &outcome.figures {
             let _ = writeln!(page, "| {} | {} |", figure.what, figure.shown());
         }

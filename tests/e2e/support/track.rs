@@ -70,18 +70,23 @@ impl Track {
         Some((wanted.clone().max()?, wanted.min()?))
     }
 
+    /// Every number that was wanted, one after the other.
+    pub(crate) fn path(&self) -> Vec<i32> {
+        let mut wanted: Vec<_> = self.samples().iter().map(|sample| sample.wanted).collect();
+        wanted.dedup();
+        wanted
+    }
+
     /// When the number last went down, in seconds of the scene; 0 when it never did.
     pub(crate) fn last_down(&self) -> f64 {
         let samples = self.samples();
         let downs = samples.windows(2).filter(|pair| pair[1].wanted < pair[0].wanted);
-        downs.map(|pair| pair[1].at_seconds).last().unwrap_or(0.0)
+        downs.map(|pair| pair[1].at_seconds).next_back().unwrap_or(0.0)
     }
 
     /// How often the number turned from going down to going up again.
     pub(crate) fn turns_up(&self) -> usize {
-        let mut wanted: Vec<_> = self.samples().iter().map(|sample| sample.wanted).collect();
-        wanted.dedup();
-        wanted.windows(3).filter(|three| three[0] > three[1] && three[1] < three[2]).count()
+        self.path().windows(3).filter(|three| three[0] > three[1] && three[1] < three[2]).count()
     }
 
     /// Minutes of replicas, as wanted, from one moment of the scene to now.
