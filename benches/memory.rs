@@ -1,17 +1,25 @@
 //! Memory of 10,000 workloads that have run for a day in the real engine, and how long it takes to
-//! decide for all of them: in the whole process, on a clock that this program moves.
+//! decide for all of them: in the whole process, on a clock that this program moves. Once with forecasts
+//! that have seen that day alone, and once, in a process of its own, with those of five weeks.
 
 #[path = "../loadtests/centre.rs"]
 mod centre;
 #[path = "../loadtests/memory.rs"]
 mod memory;
 
+use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use peakscaler::clock::{Clock, ManualClock, Stopwatch};
+use peakscaler::core::Flow;
+use peakscaler::core::demand::outlook::PRESENT_RATE;
 use peakscaler::engine::{Engine, EngineOptions, Entry};
+use peakscaler::observe::{
+    AttachError, PastRead, PastReader, PastWindow, Sources, WorkloadId, WorkloadSource,
+};
+use peakscaler::trigger::Trigger;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -25,23 +33,81 @@ const TICKS: usize = 140;
 /// Until all have decided.
 const WITHIN: Duration = Duration::from_mins(2);
 
+/// Makes this program measure with a past.
+const WITH_PAST: &str = "--with-past";
+/// Days of hours that each workload's sources know then.
+const PAST_DAYS: i64 = 35;
+
 fn main() -> anyhow::Result<()> {
+    let with_past = std::env::args().any(|argument| argument == WITH_PAST);
     // `cargo test --benches` runs this too, to see that it runs.
     let workloads = if std::env::args().any(|argument| argument == "--bench") { WORKLOADS } else { 20 };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let before = resident()?;
     runtime.block_on(async {
         let (clock, hand) = Clock::manual("2026-11-26T00:00:00Z".parse()?);
-        let day = Day::start(clock, hand, workloads);
+        let day = Day::start(clock, hand, workloads, with_past);
+        if with_past {
+            day.all_foresee().await?;
+        }
         let passed = day.run().await?;
         let after = resident()?;
+        if with_past {
+            println!("resident_megabytes_with_five_weeks\t{:.1}", after - before);
+            println!("engine_tick_milliseconds_with_five_weeks\t{:.0}", passed.as_secs_f64() * 1000.0);
+            return Ok(());
+        }
         println!("workloads\t{workloads}");
         println!("resident_megabytes\t{:.1}", after - before);
         println!("kilobytes_each\t{:.1}", (after - before) * 1000.0 / workloads as f64);
         println!("engine_tick_milliseconds\t{:.0}", passed.as_secs_f64() * 1000.0);
         println!("threads\t{}", std::thread::available_parallelism()?);
-        Ok(())
-    })
+        anyhow::Ok(())
+    })?;
+    if !with_past {
+        let arguments = std::env::args().skip(1);
+        let status = Command::new(std::env::current_exe()?).args(arguments).arg(WITH_PAST).status()?;
+        anyhow::ensure!(status.success(), "the measurement with a past failed");
+    }
+    Ok(())
+}
+
+/// Centres whose sources know five weeks of hours.
+struct Remembering;
+
+impl Sources for Remembering {
+    fn attach(
+        &self,
+        workload: &WorkloadId,
+        trigger: &Trigger,
+    ) -> Result<Box<dyn WorkloadSource>, AttachError> {
+        centre::Centres.attach(workload, trigger)
+    }
+
+    fn past(&self, workload: &WorkloadId, _: &Trigger) -> Option<Box<dyn PastReader>> {
+        Some(Box::new(FiveWeeks(workload.name.clone())))
+    }
+}
+
+struct FiveWeeks(String);
+
+impl PastReader for FiveWeeks {
+    fn windows(&self, now: Timestamp) -> Vec<PastWindow> {
+        let from = now - SignedDuration::from_hours(24 * PAST_DAYS);
+        vec![PastWindow { from, to: now, step_seconds: 3600 }]
+    }
+
+    fn read(&self, window: PastWindow) -> PastRead<'_> {
+        let mut centre = centre::Centre::new(&self.0);
+        let mut told = Vec::new();
+        let mut at = window.from;
+        while at < window.to {
+            at += SignedDuration::from_hours(1);
+            let hour = centre.observation(at).arrivals.into_iter();
+            told.extend(hour.map(|interval| (Flow::Arrivals, interval)));
+        }
+        Box::pin(std::future::ready(Ok(told)))
+    }
 }
 
 fn resident() -> anyhow::Result<f64> {
@@ -57,14 +123,33 @@ struct Day {
 }
 
 impl Day {
-    fn start(clock: Clock, hand: ManualClock, workloads: usize) -> Self {
+    fn start(clock: Clock, hand: ManualClock, workloads: usize, with_past: bool) -> Self {
         let options = EngineOptions { idle_after: 2 * DAY, ..EngineOptions::default() };
-        let engine = Engine::start(options, Arc::new(centre::Centres), clock.clone(), None);
+        let sources: Arc<dyn Sources> =
+            if with_past { Arc::new(Remembering) } else { Arc::new(centre::Centres) };
+        let engine = Engine::start(options, sources, clock.clone(), None);
         let entries = (0..workloads).filter_map(|number| {
             let reference = centre::reference(number, &[]);
             engine.entry(&reference.namespace, &reference.name, &reference.scaler_metadata).ok()
         });
         Self { entries: entries.collect(), engine, clock, hand }
+    }
+
+    /// Waits until every workload plans with a forecast of five weeks.
+    async fn all_foresee(&self) -> anyhow::Result<()> {
+        let watch = Stopwatch::start();
+        loop {
+            self.step(self.engine.options().tick).await?;
+            let learned = |entry: &&Arc<Entry>| {
+                let record = entry.snapshot().and_then(|snapshot| snapshot.record.clone());
+                let model = record.and_then(|record| Some(record.forecast.as_ref()?.model.clone()));
+                model.is_some_and(|model| !model.starts_with(PRESENT_RATE))
+            };
+            if self.entries.iter().all(|entry| learned(&entry)) {
+                return Ok(());
+            }
+            anyhow::ensure!(watch.elapsed() < 5 * WITHIN, "not all workloads have learned from their past");
+        }
     }
 
     /// The time that the median tick took, of all workloads.

@@ -49,4 +49,5 @@ echo
   echo "the same, ours decides 5,760 times (median)|$(divan ours replay)|"
   echo "memory of $(figure workloads) workloads|$(figure resident_megabytes) MB|256 MB"
   echo "memory of a workload|$(figure kilobytes_each) kB|"
+  echo "memory with forecasts of five weeks|$(figure resident_megabytes_with_five_weeks) MB|"
 } | column -t -s '|'

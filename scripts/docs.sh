@@ -6,4 +6,6 @@ for page in metadata metrics scenarios; do
   target/debug/peakscaler docs "$page" >"docs/$page.md.new"
   mv "docs/$page.md.new" "docs/$page.md"
 done
+target/debug/peakscaler docs peak-calendar >manifests/peakcalendar.yaml.new
+mv manifests/peakcalendar.yaml.new manifests/peakcalendar.yaml
 cargo doc --locked --no-deps

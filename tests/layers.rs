@@ -107,6 +107,16 @@ const RULES: &[Rule] = &[
         },
     },
     Rule {
+        layer: "history",
+        why: "history keeps what it is told; it does not know who tells",
+        forbids: |path| matches!(path, ["crate", layer, ..] if !matches!(*layer, "core" | "clock" | "telemetry" | "history")),
+    },
+    Rule {
+        layer: "calendar",
+        why: "calendars say what people know; whoever plans with them is told through a trait",
+        forbids: |path| matches!(path, ["crate", layer, ..] if !matches!(*layer, "core" | "clock" | "trigger" | "calendar")),
+    },
+    Rule {
         layer: "engine",
         why: "engine fills the snapshot; it does not know who reads it",
         forbids: |path| {
@@ -201,6 +211,8 @@ fn planted_violations_are_caught() {
         // the other layers
         ("trigger::parse", "use crate::observe::WorkloadId;"),
         ("observe::sqs", "use crate::engine::Engine;"),
+        ("history::store", "use crate::engine::Engine;"),
+        ("calendar::cluster", "use crate::engine::Engine;"),
         ("engine", "use crate::grpc::Server;"),
         ("capacity::wish", "use crate::admin::Admin;"),
         ("grpc::service", "use crate::observe::sqs::SqsPoller;"),

@@ -6,7 +6,7 @@ use comfy_table::{CellAlignment, Table, presets};
 
 use super::explanation::{Explanation, TriggerExplanation, mode_word};
 use super::room;
-use crate::core::decision::BoundKind;
+use crate::core::decision::{BoundKind, CalendarPart};
 use crate::core::plan::Situation;
 use crate::core::plan::reason::{WallClock, span};
 use crate::core::plan::situation::ServiceSource;
@@ -31,6 +31,7 @@ impl TriggerExplanation {
         self.write_headline(&mut text);
         if let Some(decision) = &self.decision {
             write_decision(&mut text, decision);
+            self.write_foresight(&mut text, decision);
         }
         self.write_problems(&mut text);
         if let Some(decision) = &self.decision {
@@ -93,6 +94,15 @@ impl TriggerExplanation {
         }
     }
 
+    fn write_foresight(&self, text: &mut String, decision: &DecisionRecord) {
+        for part in &decision.calendar {
+            let _ = writeln!(text, "  {}.", self.calendar_sentence(part));
+        }
+        if let Some(distrust) = decision.forecast.as_ref().and_then(|forecast| forecast.distrust.as_ref()) {
+            let _ = writeln!(text, "  Planned without the learned forecast: {distrust}.");
+        }
+    }
+
     fn figures(&self, decision: &DecisionRecord) -> Table {
         let mut table = table();
         let mut row = |name: &str, value: String, unit: &str| {
@@ -128,12 +138,36 @@ impl TriggerExplanation {
                 forecast.model.replace('_', " ")
             );
             row("expected", format!("{:.0}", forecast.expected), &unit);
+            let quantiles: Vec<String> =
+                forecast.quantiles.iter().map(|one| format!("{} by {:.0}", one.level, one.orders)).collect();
+            row("  at most", String::new(), &format!("with probability {}", quantiles.join(", ")));
+            if let Some(quality) = &forecast.quality {
+                let note = "% of the orders of the last two weeks, foreseen a day ahead";
+                row("  error", format!("{:.1}", 100.0 * quality.error), note);
+                row("  coverage", format!("{:.1}", 100.0 * quality.coverage), "% of them below quantile 0.9");
+            }
         }
         if let Some(room) = &self.room {
             room.add_rows(&mut table);
         }
         align_right(&mut table, 1);
         table
+    }
+
+    fn calendar_sentence(&self, part: &CalendarPart) -> String {
+        let zone = self.policy.as_ref().and_then(|policy| jiff::tz::TimeZone::get(&policy.time_zone).ok());
+        let zone = zone.unwrap_or(jiff::tz::TimeZone::UTC);
+        let moment = |at: jiff::Timestamp| at.to_zoned(zone.clone()).strftime("%a %d %b %H:%M").to_string();
+        format!(
+            "The calendar's {:?} ({} to {}) makes {:+.0} orders in the next {}, {:+} replicas now and {:+} ahead",
+            part.name,
+            moment(part.from),
+            moment(part.to),
+            part.orders,
+            span(part.horizon_seconds),
+            part.replicas,
+            part.ahead
+        )
     }
 
     fn provenance(&self, decision: &DecisionRecord, policy: &Policy) -> String {

@@ -1,5 +1,10 @@
 //! Calendars out of YAML files: a `PeakCalendar`, or its `spec` alone, with the line of everything
-//! that is wrong.
+//! that is wrong; which of them are in force ([`live`]); and as a custom resource ([`resource`]) that is
+//! watched in the cluster ([`cluster`]).
+
+pub mod cluster;
+pub mod live;
+pub mod resource;
 
 use std::fmt;
 use std::path::{Path, PathBuf};

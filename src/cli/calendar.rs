@@ -1,5 +1,7 @@
-//! `peakscaler calendar`: checks a calendar of known peaks, and shows what it does to a history.
+//! `peakscaler calendar`: checks a calendar of known peaks, shows what it does to a history, and measures
+//! what past peaks have brought.
 
+mod learn;
 mod preview;
 
 use std::io::Write as _;
@@ -26,6 +28,8 @@ enum Command {
         /// The calendar, as YAML.
         file: PathBuf,
     },
+    /// Measure what past entries have truly brought, to be said the next time.
+    Learn(learn::LearnArguments),
     /// Show ordinary orders against those with the calendar.
     Preview(preview::PreviewArguments),
 }
@@ -37,6 +41,7 @@ enum Command {
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     match args.command {
         Command::Check { file } => check(&file),
+        Command::Learn(arguments) => learn::run(&arguments),
         Command::Preview(arguments) => preview::run(&arguments),
     }
 }

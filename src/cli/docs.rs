@@ -24,6 +24,8 @@ enum Document {
     Metrics,
     /// What a scenario file may hold: docs/scenarios.md.
     Scenarios,
+    /// The custom resource: manifests/peakcalendar.yaml.
+    PeakCalendar,
 }
 
 /// Prints the document.
@@ -35,6 +37,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         Document::Metadata => render_metadata_docs(),
         Document::Metrics => render_metrics_docs(),
         Document::Scenarios => render_scenario_docs(),
+        Document::PeakCalendar => crate::calendar::resource::manifest()?,
     };
     std::io::stdout().lock().write_all(text.as_bytes())?;
     Ok(ExitCode::SUCCESS)

@@ -10,6 +10,7 @@ mod demo;
 pub mod docs;
 mod explain;
 pub mod forecast;
+pub mod history;
 mod plan;
 mod replay;
 mod report;
@@ -42,6 +43,8 @@ enum Command {
     Decide(decide::DecideArguments),
     /// Foresee the orders of the hours ahead from a history, and score such forecasts.
     Forecast(forecast::Args),
+    /// Show, take out and put in what is kept of past orders.
+    History(history::Args),
     /// Check a calendar of known peaks, and preview what it does to a history.
     Calendar(calendar::Args),
     /// Live through past days, or scenarios, again: the settings in force beside peakscaler.
@@ -66,6 +69,7 @@ impl Cli {
             Command::Demo(arguments) => demo::run(&arguments),
             Command::Decide(arguments) => decide::run(&arguments),
             Command::Forecast(arguments) => forecast::run(arguments),
+            Command::History(arguments) => history::run(arguments),
             Command::Calendar(arguments) => calendar::run(arguments),
             Command::Backtest(arguments) => backtest::run(&arguments),
             Command::Plan(arguments) => plan::run(&arguments),

@@ -12,10 +12,13 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::admin::{self, Admin, Readiness};
+use crate::calendar;
+use crate::calendar::live::Calendars;
 use crate::capacity::Coordination;
 use crate::clock::Clock;
-use crate::engine::{Engine, EngineOptions};
+use crate::engine::{Engine, EngineOptions, Knowledge};
 use crate::grpc::{GrpcOptions, GrpcServer, TlsFiles};
+use crate::history::Recorder;
 use crate::observe::Sources;
 use crate::telemetry::{LogFormat, Metrics, RecordOptions, RecordSink, logs};
 
@@ -80,6 +83,20 @@ pub struct ServeArguments {
     #[arg(long, env = "PEAKSCALER_RECORD_MAX_BYTES", value_name = "BYTES", default_value_t = 1 << 30)]
     record_max_bytes: u64,
 
+    /// Known peaks, closures and cut-offs of single dates, for the workloads of all namespaces; read again
+    /// when it changes.
+    #[arg(long, env = "PEAKSCALER_CALENDAR", value_name = "FILE")]
+    calendar: Option<PathBuf>,
+    /// Keep past orders and what was learned in this directory; without it they are read anew at each start.
+    #[arg(long, env = "PEAKSCALER_STATE_DIR", value_name = "DIRECTORY")]
+    state_dir: Option<PathBuf>,
+    /// Most bytes of the file in it; the oldest minutes go first.
+    #[arg(long, env = "PEAKSCALER_STATE_MAX_BYTES", value_name = "BYTES", default_value_t = super::history::DEFAULT_MAX_BYTES)]
+    state_max_bytes: u64,
+    /// Don't read past orders from CloudWatch or Prometheus at the start: forecasts begin with what comes.
+    #[arg(long, env = "PEAKSCALER_NO_BACKFILL")]
+    no_backfill: bool,
+
     /// How log lines look.
     #[arg(long, env = "PEAKSCALER_LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]
     log_format: LogFormat,
@@ -134,7 +151,11 @@ async fn serve(
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut settings = arguments.settings();
     settings.engine.deciders = Some(deciders);
-    let server = Server::start(&settings, sources, clock).await?;
+    let server = Server::start(&settings, sources, clock.clone()).await?;
+    if let Some(client) = client.clone() {
+        let (calendars, users) = (server.knowledge.calendars.clone(), Arc::new(server.engine.clone()));
+        tokio::spawn(calendar::cluster::follow(client, calendars, users, clock));
+    }
     let coordinator = arguments.coordinate.start(server.coordination(), server.engine(), client);
     tokio::select! {
         _ = terminate.recv() => {}
@@ -184,6 +205,12 @@ impl ServeArguments {
                 .record_dir
                 .clone()
                 .map(|directory| RecordOptions { directory, max_bytes: self.record_max_bytes }),
+            state: self
+                .state_dir
+                .clone()
+                .map(|directory| StateOptions { directory, max_bytes: self.state_max_bytes }),
+            calendar: self.calendar.clone(),
+            backfill: !self.no_backfill,
         }
     }
 }
@@ -201,6 +228,38 @@ pub struct Settings {
     pub grpc: GrpcOptions,
     /// Where decision records are kept.
     pub records: Option<RecordOptions>,
+    /// Where past orders are kept.
+    pub state: Option<StateOptions>,
+    /// The operator's calendar.
+    pub calendar: Option<PathBuf>,
+    /// Whether sources are asked for their past.
+    pub backfill: bool,
+}
+
+/// Where past orders are kept between two starts.
+#[derive(Debug, Clone)]
+pub struct StateOptions {
+    /// Made where it is missing.
+    pub directory: PathBuf,
+    /// Bound of the file in it.
+    pub max_bytes: u64,
+}
+
+impl Settings {
+    fn knowledge(&self, clock: &Clock) -> anyhow::Result<Knowledge> {
+        let history = self
+            .state
+            .as_ref()
+            .map(|state| {
+                Recorder::open(&state.directory, state.max_bytes, clock.clone()).context("--state-dir")
+            })
+            .transpose()?;
+        let calendars = Calendars::default();
+        if let Some(path) = &self.calendar {
+            calendar::live::follow(path.clone(), calendars.clone(), clock.clone()).context("--calendar")?;
+        }
+        Ok(Knowledge { history, calendars, backfill: self.backfill })
+    }
 }
 
 impl Default for Settings {
@@ -213,6 +272,9 @@ impl Default for Settings {
             engine: EngineOptions::default(),
             grpc: GrpcOptions::default(),
             records: None,
+            state: None,
+            calendar: None,
+            backfill: true,
         }
     }
 }
@@ -221,6 +283,7 @@ impl Default for Settings {
 pub struct Server {
     grpc: GrpcServer,
     engine: Engine,
+    knowledge: Knowledge,
     readiness: Readiness,
     coordination: Coordination,
     admin_address: SocketAddr,
@@ -248,7 +311,9 @@ impl Server {
         let listener = bind("--listen", settings.listen).await?;
         let admin_listener = bind("--admin-listen", settings.admin_listen).await?;
         let admin_address = admin_listener.local_addr()?;
-        let engine = Engine::start(settings.engine.clone(), sources, clock, records);
+        let knowledge = settings.knowledge(&clock)?;
+        let engine =
+            Engine::start_knowing(settings.engine.clone(), sources, clock, records, knowledge.clone());
         let grpc = GrpcServer::start(listener, engine.clone(), settings.grpc.clone()).await?;
         let readiness = Readiness::default();
         let admin_stop = CancellationToken::new();
@@ -264,7 +329,7 @@ impl Server {
         tokio::spawn(upkeep(metrics, admin_stop.clone()));
         readiness.set(true);
         tracing::info!(grpc = %grpc.address(), admin = %admin_address, "serving");
-        Ok(Self { grpc, engine, readiness, coordination, admin_address, admin_stop, admin_task })
+        Ok(Self { grpc, engine, knowledge, readiness, coordination, admin_address, admin_stop, admin_task })
     }
 
     /// Where KEDA is answered.
@@ -298,6 +363,9 @@ impl Server {
         self.announce_end().await;
         self.grpc.stop().await;
         self.engine.stop();
+        if let Some(Err(error)) = self.knowledge.history.as_ref().map(Recorder::write) {
+            tracing::error!(%error, "the last minute of the history cannot be written");
+        }
         self.admin_stop.cancel();
         // A scraper that keeps its connection open must not keep the process.
         let _ = tokio::time::timeout(Duration::from_secs(1), self.admin_task).await;

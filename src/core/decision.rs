@@ -4,6 +4,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::demand::outlook::ForecastQuality;
 use super::plan::Situation;
 use super::policy::Policy;
 
@@ -43,6 +44,9 @@ pub struct DecisionRecord {
     /// The forecast behind the plan, where one was used.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub forecast: Option<ForecastSummary>,
+    /// Calendar entries that the plan counts on, and what each adds.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub calendar: Vec<CalendarPart>,
     /// Orders that will miss their due time whatever is done now.
     pub late_expected: f64,
     /// The first of them, where there are any.
@@ -174,6 +178,43 @@ pub struct ForecastSummary {
     pub expected: f64,
     /// One standard deviation of that sum.
     pub deviation: f64,
+    /// Quantiles of that sum.
+    #[serde(default)]
+    pub quantiles: Vec<Quantile>,
+    /// How right day-ahead forecasts were over the last days; absent without a learned one.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub quality: Option<ForecastQuality>,
+    /// Why a learned forecast was not used, where there is one.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub distrust: Option<String>,
+}
+
+/// A count that is not exceeded with this probability.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Quantile {
+    /// The probability.
+    pub level: f64,
+    /// The count.
+    pub orders: f64,
+}
+
+/// What one entry of the calendar adds: the plan against the same plan without it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CalendarPart {
+    /// The entry.
+    pub name: String,
+    /// Start, ramps included.
+    pub from: Timestamp,
+    /// End, ramps included.
+    pub to: Timestamp,
+    /// Seconds ahead of the orders below: all that the plan looks at.
+    pub horizon_seconds: f64,
+    /// Orders expected more until then, or fewer.
+    pub orders: f64,
+    /// Replicas planned more now, or fewer.
+    pub replicas: i64,
+    /// Replicas wanted more one node lead time from now, or fewer.
+    pub ahead: i64,
 }
 
 /// Fingerprint of a policy: the same settings give the same text, on every machine.

@@ -18,6 +18,8 @@ pub mod policy;
 pub mod workload;
 
 pub use decision::{Binding, Bound, DecisionError, DecisionRecord};
-pub use observation::{Interval, LeadTimes, NodeSlots, Observation, QueueReading, ReplicaBounds, Replicas};
+pub use observation::{
+    Flow, Interval, LeadTimes, NodeSlots, Observation, QueueReading, ReplicaBounds, Replicas,
+};
 pub use policy::{CutOff, Policy, ServiceRate};
 pub use workload::{ObservationError, Workload};

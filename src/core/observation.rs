@@ -62,6 +62,16 @@ pub struct Interval {
     pub count: f64,
 }
 
+/// What a count is of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Flow {
+    /// Orders that came.
+    Arrivals,
+    /// Orders that were done.
+    Completions,
+}
+
 /// The worker pods of the scale target.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -4,13 +4,16 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::decision::DecisionRecord;
-use super::demand::calendar::{Calendar, LearnedHolidays, foresee, less_explained};
+use super::demand::calendar::{
+    Calendar, EntryEffect, LearnedHolidays, foresee, less_explained, without_entries,
+};
 use super::demand::deadlines::{Deadlines, seconds};
 use super::demand::forecast::later;
 use super::demand::ledger::Ledger;
 use super::demand::outlook::{ArrivalForecast, Outlook};
 use super::demand::present::Present;
 use super::observation::{LeadTimes, NodeSlots, Observation, Replicas};
+use super::plan::situation::KnownEntry;
 use super::plan::tuning::{CYCLE_SECONDS, HORIZON_LIMIT_SECONDS, HORIZON_SECONDS, SETTLED_SECONDS};
 use super::plan::{Fleet, Situation, decide};
 use super::policy::Policy;
@@ -112,6 +115,26 @@ impl Workload {
         self.calendar = calendar;
     }
 
+    /// Goes on from a service rate that was learned before a restart, where none was learned since.
+    pub fn resume_service(&mut self, per_second: f64, concurrency: f64) {
+        self.ledger.resume_service(per_second, concurrency);
+    }
+
+    /// Whether there is a forecast, trusted or not.
+    pub fn has_forecast(&self) -> bool {
+        self.forecast.is_some()
+    }
+
+    /// Plans without a forecast from now on.
+    pub fn forget_forecast(&mut self) {
+        self.forecast = None;
+    }
+
+    /// What people know, as in force.
+    pub fn calendar(&self) -> &Arc<Calendar> {
+        &self.calendar
+    }
+
     /// The policy in force.
     pub fn policy(&self) -> &Policy {
         &self.policy
@@ -190,6 +213,9 @@ impl Workload {
                 self.policy.target_wait_seconds.unwrap_or(0.0) + pod_lead_seconds + node_lead_seconds + 900.0,
             );
         let (outlook, forecast_distrust) = self.outlook(at, &present, horizon);
+        let calendar = self.known_entries(at, &present, &outlook);
+        let forecast = self.forecast.as_ref().filter(|_| self.policy.forecast);
+        let forecast_quality = forecast.and_then(|forecast| forecast.quality());
         let backlog = self.ledger.backlog(now, &present, self.ready(), &self.policy);
         let most = |window: f64| {
             let recent = self.decided.iter().rev().take_while(|decided| now - decided.at <= window);
@@ -214,6 +240,8 @@ impl Workload {
             arrival_rate: present.rate(),
             outlook,
             forecast_distrust,
+            forecast_quality,
+            calendar,
             service,
             fleet: self.fleet(now, pod_lead_seconds, node_lead_seconds),
             nodes: self.nodes,
@@ -256,6 +284,43 @@ impl Workload {
             }
             _ => (without_forecast(), None),
         }
+    }
+
+    /// Calendar entries within the outlook, and the outlook without each.
+    fn known_entries(
+        &mut self,
+        at: jiff::Timestamp,
+        present: &Present,
+        outlook: &Outlook,
+    ) -> Vec<KnownEntry> {
+        let horizon = outlook.knots.last().map_or(0.0, |knot| knot.x_seconds);
+        let until = later(at, horizon);
+        if !self.calendar.entries().any(|(_, from, to)| from < until && at < to) {
+            return Vec::new();
+        }
+        let forecast = self.forecast.as_mut().filter(|_| self.policy.forecast);
+        let ordinary = forecast.and_then(|forecast| forecast.ordinary_orders(at, until));
+        let ordinary_per_second = ordinary.map_or(present.rate(), |orders| orders / horizon);
+        let without = without_entries(&self.calendar, outlook, at, ordinary_per_second);
+        let entries: Vec<_> = self.calendar.entries().collect();
+        let known = without.into_iter().filter_map(|(index, without)| {
+            let (name, from, to) = *entries.get(index)?;
+            Some(KnownEntry { name: name.to_owned(), from, to, without })
+        });
+        known.collect()
+    }
+
+    /// What each entry of a calendar does to this workload's orders.
+    pub fn effects(&mut self, calendar: &Calendar) -> Vec<EntryEffect> {
+        let Some(forecast) = self.forecast.as_mut().filter(|_| self.policy.forecast) else {
+            return calendar.effects(None);
+        };
+        // Nothing of no time: asked only to hear whether it knows.
+        let epoch = jiff::Timestamp::UNIX_EPOCH;
+        if forecast.ordinary_orders(epoch, epoch).is_none() {
+            return calendar.effects(None);
+        }
+        calendar.effects(Some(&mut |from, to| forecast.ordinary_orders(from, to).unwrap_or(0.0)))
     }
 
     fn ready(&self) -> Option<u32> {

@@ -1,8 +1,8 @@
 //! One workload as the edges see it: who it is, what its metadata says, and its newest snapshot.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use arc_swap::ArcSwapOption;
 use jiff::Timestamp;
@@ -12,7 +12,11 @@ use tokio_util::sync::CancellationToken;
 use super::error::EngineError;
 use super::feed::Feed;
 use crate::clock::{Clock, seconds_between};
-use crate::core::{DecisionRecord, Workload};
+use crate::core::demand::calendar::{Calendar, EntryEffect};
+use crate::core::demand::forecast::ProfileForecast;
+use crate::core::demand::outlook::ArrivalForecast as _;
+use crate::core::{DecisionRecord, Interval, Workload};
+use crate::history::SeriesKey;
 use crate::observe::{CapacityFacts, Observed, SourceHealth, WorkloadId};
 use crate::trigger::{BacklogSource, Mode, Origin, Problem, Trigger};
 
@@ -107,7 +111,13 @@ pub struct Entry {
     state: Mutex<Option<Workload>>,
     feed: Mutex<Weak<Feed>>,
     ended: CancellationToken,
+    series: Option<SeriesKey>,
+    /// What arrived since the entry was made, while a forecast is being learned.
+    news: Mutex<Option<VecDeque<Interval>>>,
 }
+
+/// Arrivals kept while a forecast is being learned: hours of them.
+const MOST_NEWS: usize = 4096;
 
 impl Entry {
     pub(super) fn new(
@@ -118,6 +128,14 @@ impl Entry {
         state: Option<Workload>,
         now: Timestamp,
     ) -> Self {
+        let series = match &subject {
+            Subject::Accepted(accepted) => Some(SeriesKey {
+                namespace: id.namespace.clone(),
+                workload: id.name.clone(),
+                queue: accepted.queue.clone(),
+            }),
+            Subject::Rejected(_) => None,
+        };
         Self {
             key,
             metric_name: metric_name(&id.namespace, &id.name),
@@ -131,6 +149,8 @@ impl Entry {
             state: Mutex::new(state),
             feed: Mutex::new(Weak::new()),
             ended: CancellationToken::new(),
+            series,
+            news: Mutex::new(Some(VecDeque::new())),
         }
     }
 
@@ -267,7 +287,7 @@ impl Entry {
     }
 
     pub(super) fn learned(&self) -> Option<Workload> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.state().clone()
     }
 
     pub(super) fn feed(&self) -> Option<Arc<Feed>> {
@@ -286,11 +306,63 @@ impl Entry {
         }
     }
 
+    /// What its past is kept under.
+    pub(super) fn series(&self) -> Option<&SeriesKey> {
+        self.series.as_ref()
+    }
+
+    pub(super) fn has_forecast(&self) -> bool {
+        self.state().as_ref().is_some_and(Workload::has_forecast)
+    }
+
+    /// Puts a forecast in place, and tells it what arrived meanwhile.
+    pub(super) fn set_forecast(&self, mut forecast: ProfileForecast) {
+        // In the order in which decisions take them.
+        let mut state = self.state();
+        let news = self.news.lock().unwrap_or_else(PoisonError::into_inner);
+        news.iter().flatten().for_each(|interval| forecast.observe(interval));
+        if let Some(workload) = state.as_mut() {
+            workload.set_forecast(Box::new(forecast));
+        }
+    }
+
+    pub(super) fn stop_keeping_news(&self) {
+        *self.news.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    pub(super) fn resume_service(&self, per_second: f64, concurrency: f64) {
+        if let Some(workload) = self.state().as_mut() {
+            workload.resume_service(per_second, concurrency);
+        }
+    }
+
+    /// What each entry of a calendar does to the workload's orders.
+    pub(super) fn effects(&self, calendar: &Calendar) -> Vec<EntryEffect> {
+        self.state().as_mut().map(|workload| workload.effects(calendar)).unwrap_or_default()
+    }
+
+    fn state(&self) -> MutexGuard<'_, Option<Workload>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn keep_news(&self, arrivals: &[Interval]) {
+        if let Some(news) = self.news.lock().unwrap_or_else(PoisonError::into_inner).as_mut() {
+            news.extend(arrivals);
+            let surplus = news.len().saturating_sub(MOST_NEWS);
+            news.drain(..surplus);
+        }
+    }
+
     /// Steps the core and publishes what it decided.
-    pub(super) fn decide(&self, observed: &Observed) -> Option<Arc<Snapshot>> {
+    pub(super) fn decide(&self, observed: &Observed, calendar: &Arc<Calendar>) -> Option<Arc<Snapshot>> {
         let stepped = {
-            let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-            state.as_mut()?.step(&observed.observation)
+            let mut state = self.state();
+            let workload = state.as_mut()?;
+            if !Arc::ptr_eq(workload.calendar(), calendar) {
+                workload.set_calendar(calendar.clone());
+            }
+            self.keep_news(&observed.observation.arrivals);
+            workload.step(&observed.observation)
         };
         let before = self.snapshot();
         let last_good = before.as_ref().and_then(|before| before.last_good.clone());

@@ -11,7 +11,10 @@ use super::Engine;
 use super::entry::{Entry, Snapshot};
 use super::error::EngineError;
 use crate::clock::Stopwatch;
-use crate::observe::{WorkloadId, WorkloadSource};
+use crate::core::Flow;
+use crate::core::plan::situation::ServiceSource;
+use crate::history::{Learned, Recorder};
+use crate::observe::{Observed, WorkloadId, WorkloadSource};
 use crate::telemetry::catalogue;
 use crate::trigger::Trigger;
 
@@ -130,10 +133,16 @@ async fn attach(feed: &Feed, engine: &Engine, id: &WorkloadId, trigger: &Trigger
 
 fn tick(feed: &Feed, engine: &Engine, source: &mut dyn WorkloadSource, now: Timestamp) {
     let observed = source.observe(now);
-    for entry in feed.entries() {
+    let knowledge = &engine.shared.knowledge;
+    let entries = feed.entries();
+    if let (Some(history), Some(entry)) = (&knowledge.history, entries.first()) {
+        keep(history, entry, &observed);
+    }
+    for entry in entries {
         let watch = Stopwatch::start();
         let before = entry.snapshot();
-        let Some(snapshot) = entry.decide(&observed) else { continue };
+        let calendar = knowledge.calendars.of(&entry.id().namespace);
+        let Some(snapshot) = entry.decide(&observed, &calendar) else { continue };
         catalogue::DECISION_DURATION.record(watch.elapsed().as_secs_f64());
         catalogue::DECISIONS.count();
         log_change(&entry, before.as_deref(), &snapshot);
@@ -142,6 +151,22 @@ fn tick(feed: &Feed, engine: &Engine, source: &mut dyn WorkloadSource, now: Time
         {
             records.offer(entry.id(), &accepted.trigger.policy, record);
         }
+    }
+}
+
+/// Entries on one view have one history: the same orders.
+fn keep(history: &Recorder, entry: &Entry, observed: &Observed) {
+    let Some(series) = entry.series() else { return };
+    history.record(series, Flow::Arrivals, &observed.observation.arrivals);
+    history.record(series, Flow::Completions, &observed.observation.completions);
+    let snapshot = entry.snapshot();
+    let learned = snapshot.as_deref().and_then(|snapshot| snapshot.record.as_deref()?.inputs.as_deref());
+    // Something was completed: what it taught is worth keeping.
+    if let Some(inputs) = learned.filter(|inputs| {
+        inputs.service.source == ServiceSource::Learned && !observed.observation.completions.is_empty()
+    }) {
+        let (service_rate, concurrency) = (inputs.service.per_second, inputs.service.concurrency);
+        history.remember(series, Learned { service_rate, concurrency, at: inputs.at });
     }
 }
 

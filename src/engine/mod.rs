@@ -11,9 +11,12 @@
 //! whose sources are equal share one task and one view on the sources, so that nothing is counted
 //! twice.
 
+mod calendars;
 mod entry;
 mod error;
 mod feed;
+mod knowledge;
+pub mod learning;
 mod registry;
 
 use std::collections::{BTreeMap, HashMap};
@@ -32,6 +35,7 @@ use crate::trigger::Trigger;
 pub use entry::{Accepted, Answer, Entry, Snapshot, Subject, metric_name};
 pub use error::EngineError;
 use feed::Feed;
+pub use knowledge::Knowledge;
 use registry::Registry;
 
 /// How the engine runs. The defaults are those of `serve`.
@@ -76,6 +80,8 @@ struct Shared {
     clock: Clock,
     sources: Arc<dyn Sources>,
     records: Option<RecordSink>,
+    knowledge: Knowledge,
+    learners: learning::Learners,
     registry: Registry,
     /// Taken only to add and to drop; requests for known workloads never touch it.
     index: Mutex<Index>,
@@ -96,12 +102,25 @@ impl Engine {
         clock: Clock,
         records: Option<RecordSink>,
     ) -> Self {
+        Self::start_knowing(options, sources, clock, records, Knowledge::default())
+    }
+
+    /// The same with past orders and calendars.
+    pub fn start_knowing(
+        options: EngineOptions,
+        sources: Arc<dyn Sources>,
+        clock: Clock,
+        records: Option<RecordSink>,
+        knowledge: Knowledge,
+    ) -> Self {
         let engine = Self {
             shared: Arc::new(Shared {
                 options,
                 clock,
                 sources,
                 records,
+                knowledge,
+                learners: learning::Learners::default(),
                 registry: Registry::new(),
                 index: Mutex::default(),
                 stop: CancellationToken::new(),
@@ -214,6 +233,7 @@ impl Engine {
                 tracing::warn!(workload = %id, warning, "metadata");
             }
             self.feed_for(&entry, &accepted.trigger, siblings);
+            self.learn(&entry);
             tracing::info!(workload = %id, queue = accepted.queue, "observing");
         }
         self.shared.registry.insert(key, entry.clone());
@@ -236,6 +256,19 @@ impl Engine {
         let feed = Feed::new(self.shared.stop.child_token());
         feed.join(entry);
         let task = feed::run(feed, self.clone(), entry.id().clone(), trigger.clone());
+        match &self.shared.options.deciders {
+            Some(runtime) => runtime.spawn(task),
+            None => tokio::spawn(task),
+        };
+    }
+
+    /// Begins to learn a forecast, beside the decisions. What was inherited goes on.
+    fn learn(&self, entry: &Arc<Entry>) {
+        if entry.has_forecast() {
+            entry.stop_keeping_news();
+            return;
+        }
+        let task = learning::run(self.clone(), entry.clone());
         match &self.shared.options.deciders {
             Some(runtime) => runtime.spawn(task),
             None => tokio::spawn(task),
@@ -301,6 +334,10 @@ fn inherited(trigger: &Trigger, siblings: &[Arc<Entry>]) -> Workload {
     });
     match learned {
         Some(mut workload) => {
+            if workload.policy().time_zone != trigger.policy.time_zone {
+                // Its days began at other moments.
+                workload.forget_forecast();
+            }
             workload.set_policy(trigger.policy.clone());
             workload
         }

@@ -1,12 +1,12 @@
-//! Reads a history of arrivals from a CSV file of local wall-clock time.
+//! Histories of arrivals as CSV files of local wall-clock time, in and out.
 //!
 //! In: `timestamp,count` rows on a regular grid, ascending; rows may be missing (missing is not
 //! zero). Out: closed intervals in absolute time. Where clocks go forward, the hour that does not
 //! exist may be written as zero; where they go back, the repeated hour may be written once (both
 //! together) or twice. Every error names its line and what would be right.
 
-use std::collections::HashMap;
-use std::io::Read;
+use std::collections::{BTreeMap, HashMap};
+use std::io::{Read, Write};
 
 use jiff::civil::DateTime;
 use jiff::tz::{AmbiguousOffset, TimeZone};
@@ -91,6 +91,30 @@ pub fn read(input: impl Read, zone: &TimeZone) -> Result<History, HistoryError> 
     }
     history.intervals.sort_by_key(|interval| interval.from);
     Ok(history)
+}
+
+/// Writes rows `timestamp,count` of moments in the wall-clock time of `zone`. Where clocks go back, the
+/// repeated times are written once, both together; [`read`] takes them apart again.
+///
+/// # Errors
+/// When `out` fails.
+pub fn write(
+    out: impl Write,
+    counts: impl Iterator<Item = (Timestamp, f64)>,
+    zone: &TimeZone,
+) -> csv::Result<()> {
+    let mut rows: BTreeMap<DateTime, f64> = BTreeMap::new();
+    for (from, count) in counts {
+        *rows.entry(zone.to_datetime(from)).or_default() += count;
+    }
+    let mut writer = csv::Writer::from_writer(out);
+    writer.write_record(["timestamp", "count"])?;
+    for (at, count) in rows {
+        let count = (count * 1000.0).round() / 1000.0;
+        writer.write_record([at.strftime("%Y-%m-%dT%H:%M:%S").to_string(), count.to_string()])?;
+    }
+    writer.flush()?;
+    Ok(())
 }
 
 fn parse(input: impl Read) -> Result<Vec<Row>, HistoryError> {
@@ -311,6 +335,23 @@ mod tests {
         let counts: Vec<f64> = history.intervals.iter().map(|interval| interval.count).collect();
         assert_eq!(counts, [3.0, 5.0, 10.0, 5.0, 10.0, 4.0]);
         assert!(history.intervals.windows(2).all(|pair| pair[0].to == pair[1].from));
+    }
+
+    #[test]
+    fn what_is_written_is_read_again() {
+        let zone = TimeZone::get("Europe/Prague").unwrap();
+        let start: Timestamp = "2024-10-26T20:00:00Z".parse().unwrap();
+        let counts: Vec<(Timestamp, f64)> =
+            (0..10).map(|hour| (start + SignedDuration::from_hours(hour), 10.0 + hour as f64)).collect();
+        let mut text = Vec::new();
+        write(&mut text, counts.iter().copied(), &zone).unwrap();
+        let history = read(text.as_slice(), &zone).unwrap();
+        let back: Vec<(Timestamp, f64)> =
+            history.intervals.iter().map(|interval| (interval.from, interval.count)).collect();
+        // The two hours from 02:00 to 03:00, 14 and 15 orders, come back as two of the same size.
+        let mut expected = counts;
+        (expected[4].1, expected[5].1) = (14.5, 14.5);
+        assert_eq!(back, expected);
     }
 
     #[test]

@@ -25,16 +25,17 @@ use tokio::sync::Notify;
 
 use super::allow::AllowList;
 use super::aws::{AwsClients, ClientKey};
-use super::cloudwatch::{CloudWatchPoll, Flow, Series};
+use super::cloudwatch::{CloudWatchPoll, Series};
 use super::cluster::{CapacityFacts, Cluster, ClusterView, Interest};
 use super::needs::Needs;
+use super::past::{QueuesPast, RatesPast};
 use super::poll::{Health, Lease, Registry, Schedule};
 use super::prometheus::{Prometheus, QueryKey, RatePoll, STEP_SECONDS, ValuePoll};
 use super::sqs::{QueueKey, QueuePoll};
 use super::sum::MinuteSum;
-use super::{AttachError, Observed, SourceHealth, Sources, WorkloadId, WorkloadSource};
+use super::{AttachError, Observed, PastReader, SourceHealth, Sources, WorkloadId, WorkloadSource};
 use crate::clock::{Clock, seconds_between};
-use crate::core::{LeadTimes, Observation, QueueReading, ReplicaBounds, Replicas};
+use crate::core::{Flow, LeadTimes, Observation, QueueReading, ReplicaBounds, Replicas};
 use crate::trigger::Trigger;
 
 /// The shortest period of polls on AWS itself: three calls a minute, which leaves one for CloudWatch.
@@ -101,7 +102,7 @@ pub struct LiveSources {
 /// A queue's minutes and the poll that reads them.
 struct SharedSeries {
     series: Arc<Series>,
-    _poll: Arc<Lease<ClientKey, CloudWatchPoll>>,
+    poll: Arc<Lease<ClientKey, CloudWatchPoll>>,
 }
 
 /// What is running, for telemetry and tests.
@@ -171,7 +172,7 @@ impl LiveSources {
             let poll = self
                 .metrics
                 .get(client, || CloudWatchPoll::start(&self.runtime, &self.clock, self.clients.get(client)));
-            SharedSeries { series: poll.join(queue_name), _poll: poll }
+            SharedSeries { series: poll.join(queue_name), poll }
         })
     }
 
@@ -233,6 +234,20 @@ impl Sources for LiveSources {
         };
         source.listen();
         Ok(Box::new(source))
+    }
+
+    fn past(&self, workload: &WorkloadId, trigger: &Trigger) -> Option<Box<dyn PastReader>> {
+        // What may not be contacted has no past either.
+        let needs = Needs::of(&workload.namespace, trigger, &self.allow).ok()?;
+        if !needs.rates.is_empty() {
+            return Some(Box::new(RatesPast { client: self.prometheus.clone(), rates: needs.rates }));
+        }
+        let queues = needs.metrics.iter().map(|key| {
+            let lease = self.series(key);
+            lease.poll.past(lease.series.clone(), lease.clone())
+        });
+        let queues: Vec<_> = queues.collect();
+        (!queues.is_empty()).then(|| Box::new(QueuesPast(queues)) as Box<dyn PastReader>)
     }
 }
 

@@ -9,6 +9,7 @@ mod cloudwatch;
 pub mod cluster;
 pub mod live;
 mod needs;
+mod past;
 mod poll;
 mod prometheus;
 mod settle;
@@ -27,7 +28,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use crate::core::Observation;
+use crate::core::{Flow, Interval, Observation};
 use crate::trigger::Trigger;
 
 /// Namespace and name of a ScaledObject.
@@ -56,6 +57,34 @@ pub trait Sources: Send + Sync {
         workload: &WorkloadId,
         trigger: &Trigger,
     ) -> Result<Box<dyn WorkloadSource>, AttachError>;
+
+    /// What the same sources still know of the past; `None` where nobody can be asked.
+    fn past(&self, _workload: &WorkloadId, _trigger: &Trigger) -> Option<Box<dyn PastReader>> {
+        None
+    }
+}
+
+/// Tells what sources still know of a workload's past. Reading takes minutes, so as to stay within the
+/// calls that its sources allow.
+pub trait PastReader: Send + Sync {
+    /// What can be asked for at `now`, the newest first; windows do not overlap.
+    fn windows(&self, now: Timestamp) -> Vec<PastWindow>;
+    /// Counts within a window, where there are any. What is missing is unknown, not zero.
+    fn read(&self, window: PastWindow) -> PastRead<'_>;
+}
+
+/// What [`PastReader::read`] resolves to; the error says what is wrong and what to do about it.
+pub type PastRead<'a> = Pin<Box<dyn Future<Output = Result<Vec<(Flow, Interval)>, String>> + Send + 'a>>;
+
+/// A piece of the past that is read at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PastWindow {
+    /// Start.
+    pub from: Timestamp,
+    /// End, excluded.
+    pub to: Timestamp,
+    /// Length of the counts in it.
+    pub step_seconds: i64,
 }
 
 /// One workload's view on its sources. Dropping it stops pollers that nobody else uses.

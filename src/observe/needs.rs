@@ -4,9 +4,9 @@
 use super::AttachError;
 use super::allow::{AllowList, Allowed, is_region};
 use super::aws::ClientKey;
-use super::cloudwatch::Flow;
 use super::prometheus::QueryKey;
 use super::sqs::QueueKey;
+use crate::core::Flow;
 use crate::trigger::{BacklogSource, ThroughputSource, Trigger};
 
 /// Everything to be read for one workload.

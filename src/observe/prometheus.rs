@@ -20,6 +20,7 @@ use serde::Deserialize;
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 
+use super::PastWindow;
 use super::poll::{Cell, ReadError, Schedule, Task, run};
 use crate::clock::Clock;
 use crate::core::Interval;
@@ -35,7 +36,11 @@ const LONGEST_LOOK: SignedDuration = SignedDuration::from_mins(180);
 /// Steps kept for workloads that join later: one hour.
 const KEPT: usize = 240;
 const TIMEOUT: Duration = Duration::from_secs(5);
+/// A window of the past is more work.
+const PAST_TIMEOUT: Duration = Duration::from_secs(30);
 const QUERIES_AT_ONCE: usize = 32;
+/// Of those, for the past: nobody waits for it.
+const PAST_QUERIES_AT_ONCE: usize = 2;
 /// An answer larger than this is no answer to a query of one series.
 const LARGEST_ANSWER_BYTES: usize = 1 << 20;
 
@@ -57,6 +62,7 @@ pub(super) struct Prometheus {
     /// The operator's own address and the file of the token for it.
     token: Option<(String, PathBuf)>,
     calls: Semaphore,
+    past_calls: Semaphore,
 }
 
 /// A rate's steps.
@@ -217,11 +223,15 @@ impl Prometheus {
         let http = Client::builder()
             .redirect(redirect::Policy::none())
             .connect_timeout(Duration::from_secs(2))
-            .timeout(TIMEOUT)
             .pool_idle_timeout(Duration::from_secs(20))
             .user_agent(concat!("peakscaler/", env!("CARGO_PKG_VERSION")))
             .build()?;
-        Ok(Self { http, token, calls: Semaphore::new(QUERIES_AT_ONCE) })
+        Ok(Self {
+            http,
+            token,
+            calls: Semaphore::new(QUERIES_AT_ONCE),
+            past_calls: Semaphore::new(PAST_QUERIES_AT_ONCE),
+        })
     }
 
     /// Evaluates at every step from `from` to `to`, both included.
@@ -237,7 +247,21 @@ impl Prometheus {
             ("end", to.as_second().to_string()),
             ("step", STEP_SECONDS.to_string()),
         ];
-        let samples = match self.ask(key, "query_range", &parameters).await? {
+        let values = self.evaluate(key, &parameters, TIMEOUT).await?;
+        if values.is_empty() {
+            return Err(no_data(key));
+        }
+        Ok(values)
+    }
+
+    /// The values of one series at every step; none where there is nothing.
+    async fn evaluate(
+        &self,
+        key: &QueryKey,
+        parameters: &[(&str, String)],
+        timeout: Duration,
+    ) -> Result<Vec<(Timestamp, f64)>, ReadError> {
+        let samples = match self.ask(key, "query_range", parameters, timeout).await? {
             Data::Matrix(series) => only_one(key, series)?.map(|series| series.values).unwrap_or_default(),
             Data::Vector(_) | Data::Scalar(_) => return Err(unexpected(key)),
         };
@@ -249,16 +273,39 @@ impl Prometheus {
                 values.extend(Timestamp::from_second(second).ok().map(|at| (at, rate)));
             }
         }
-        if values.is_empty() {
-            return Err(no_data(key));
-        }
         Ok(values)
+    }
+
+    /// Mean rates of the steps of a window, at their ends. A step of which less than nine tenths have a
+    /// value is unknown: a mean over the rest would make an outage look like any other hour.
+    pub(super) async fn past(
+        &self,
+        key: &QueryKey,
+        window: PastWindow,
+    ) -> Result<Vec<(Timestamp, f64)>, ReadError> {
+        let step = window.step_seconds;
+        let sample = (step / 60).clamp(STEP_SECONDS, 60);
+        let least = (step / sample) * 9 / 10;
+        // The query may end in a comment.
+        let part = format!("({}\n)[{step}s:{sample}s]", key.query);
+        let query = format!("avg_over_time({part}) and count_over_time({part}) >= {least}");
+        let parameters = [
+            ("query", query),
+            ("start", (window.from.as_second() + step).to_string()),
+            ("end", window.to.as_second().to_string()),
+            ("step", step.to_string()),
+        ];
+        let Ok(_place) = self.past_calls.acquire().await else {
+            return Err(ReadError::new("shutting down"));
+        };
+        self.evaluate(key, &parameters, PAST_TIMEOUT).await
     }
 
     /// Evaluates at `now`.
     async fn instant(&self, key: &QueryKey, now: Timestamp) -> Result<f64, ReadError> {
         let time = format!("{:.3}", now.as_millisecond() as f64 / 1000.0);
-        let sample = match self.ask(key, "query", &[("query", key.query.clone()), ("time", time)]).await? {
+        let parameters = [("query", key.query.clone()), ("time", time)];
+        let sample = match self.ask(key, "query", &parameters, TIMEOUT).await? {
             Data::Vector(series) => only_one(key, series)?.map(|series| series.value),
             Data::Scalar(sample) => Some(sample),
             Data::Matrix(_) => return Err(unexpected(key)),
@@ -272,11 +319,13 @@ impl Prometheus {
         key: &QueryKey,
         what: &str,
         parameters: &[(&str, String)],
+        timeout: Duration,
     ) -> Result<Data, ReadError> {
         let Ok(_place) = self.calls.acquire().await else {
             return Err(ReadError::new("shutting down"));
         };
-        let mut request = self.http.post(format!("{}/api/v1/{what}", key.address)).form(parameters);
+        let mut request =
+            self.http.post(format!("{}/api/v1/{what}", key.address)).form(parameters).timeout(timeout);
         if let Some(tenant) = &key.tenant {
             request = request.header("X-Scope-OrgID", tenant);
         }

@@ -8,8 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::cloudwatch::{Flow, Minute};
-use crate::core::Interval;
+use super::cloudwatch::Minute;
+use crate::core::{Flow, Interval};
 
 const LONGEST_WAIT: SignedDuration = SignedDuration::from_mins(5);
 /// Longer than any read reaches back.

@@ -161,6 +161,12 @@ pub const EVENTS: Metric = Metric::counter(
     &["outcome"],
     "Events on ScaledObjects by outcome: written, failed.",
 );
+/// Writes of the history.
+pub const HISTORY_WRITES: Metric = Metric::counter(
+    "peakscaler_history_writes_total",
+    &["outcome"],
+    "Writes of past orders to --state-dir by outcome: written, failed, lost (the disk failed for too long).",
+);
 
 /// Replicas wanted.
 pub const DESIRED: Metric = Metric::gauge(
@@ -265,6 +271,49 @@ pub const FINDING: Metric = Metric::gauge(
     "1 for each finding on the workload's room and HPA; docs/nodes.md lists them.",
 );
 
+/// What is expected.
+pub const FORECAST: Metric = Metric::gauge(
+    "peakscaler_workload_forecast_orders_per_second",
+    WORKLOAD_LABELS,
+    "Orders expected per second, mean over the time to a new pod (at least 10 minutes).",
+);
+/// How much it may be.
+pub const FORECAST_QUANTILE: Metric = Metric::gauge(
+    "peakscaler_workload_forecast_quantile_orders_per_second",
+    &["namespace", "workload", "queue", "quantile"],
+    "Quantiles of the same: 0.5, 0.9, 0.99.",
+);
+/// Whether it is a learned one.
+pub const FORECAST_LEARNED: Metric = Metric::gauge(
+    "peakscaler_workload_forecast_learned",
+    WORKLOAD_LABELS,
+    "1 while a learned forecast is planned with, 0 while the present rate alone is.",
+);
+/// How wrong it was.
+pub const FORECAST_ERROR: Metric = Metric::gauge(
+    "peakscaler_workload_forecast_error_ratio",
+    WORKLOAD_LABELS,
+    "Sum of absolute errors of day-ahead forecasts over the orders of the last 14 days (WAPE).",
+);
+/// How honest it was.
+pub const FORECAST_COVERAGE: Metric = Metric::gauge(
+    "peakscaler_workload_forecast_coverage_ratio",
+    WORKLOAD_LABELS,
+    "Share of the last 14 days' slots at or below the 0.9 quantile of day-ahead forecasts; right is 0.9.",
+);
+/// What people know.
+pub const CALENDAR_ORDERS: Metric = Metric::gauge(
+    "peakscaler_workload_calendar_orders",
+    WORKLOAD_LABELS,
+    "Orders that calendar entries add to what is expected within the plan's horizon, or take from it.",
+);
+/// What it costs.
+pub const CALENDAR_REPLICAS: Metric = Metric::gauge(
+    "peakscaler_workload_calendar_replicas",
+    WORKLOAD_LABELS,
+    "Replicas planned now because of calendar entries.",
+);
+
 /// All of them, in the order of the documentation.
 pub const METRICS: &[Metric] = &[
     BUILD_INFO,
@@ -282,6 +331,7 @@ pub const METRICS: &[Metric] = &[
     LEADER,
     HOLD_WRITES,
     EVENTS,
+    HISTORY_WRITES,
     DESIRED,
     READY,
     AHEAD,
@@ -300,6 +350,13 @@ pub const METRICS: &[Metric] = &[
     POD_LEAD,
     NODE_LEAD,
     FINDING,
+    FORECAST,
+    FORECAST_QUANTILE,
+    FORECAST_LEARNED,
+    FORECAST_ERROR,
+    FORECAST_COVERAGE,
+    CALENDAR_ORDERS,
+    CALENDAR_REPLICAS,
 ];
 
 /// `docs/metrics.md`, generated from [`METRICS`].

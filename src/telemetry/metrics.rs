@@ -9,6 +9,8 @@ use super::catalogue::{self, Kind, METRICS, Metric, SECONDS_BUCKETS};
 use crate::capacity::findings::of_entry;
 use crate::capacity::{Coordination, Finding};
 use crate::clock::seconds_between;
+use crate::core::decision::ForecastSummary;
+use crate::core::demand::outlook::PRESENT_RATE;
 use crate::core::{Binding, DecisionRecord};
 use crate::engine::{Engine, Entry, Snapshot, Subject};
 use crate::observe::CapacityFacts;
@@ -103,6 +105,10 @@ fn of_room(view: &View, reading: impl Fn(&CapacityFacts) -> Option<f64>) -> Opti
     view.snapshot.capacity.as_deref().and_then(reading)
 }
 
+fn of_forecast(view: &View, reading: impl Fn(&ForecastSummary) -> Option<f64>) -> Option<f64> {
+    view.snapshot.record.as_deref()?.forecast.as_ref().and_then(reading)
+}
+
 const READINGS: &[(Metric, Reading)] = &[
     (catalogue::DESIRED, |view| view.snapshot.outcome.as_ref().ok().map(|desired| f64::from(*desired))),
     (catalogue::READY, |view| view.snapshot.ready_replicas.map(f64::from)),
@@ -112,6 +118,20 @@ const READINGS: &[(Metric, Reading)] = &[
     (catalogue::ARRIVAL_RATE, |view| of_record(view, |record| record.arrival_rate)),
     (catalogue::SERVICE_RATE, |view| of_record(view, |record| record.service_rate)),
     (catalogue::LATE_EXPECTED, |view| of_record(view, |record| record.late_expected)),
+    (catalogue::FORECAST, |view| {
+        of_forecast(view, |forecast| Some(forecast.expected / forecast.horizon_seconds))
+    }),
+    (catalogue::FORECAST_LEARNED, |view| {
+        of_forecast(view, |forecast| Some(f64::from(u8::from(!forecast.model.starts_with(PRESENT_RATE)))))
+    }),
+    (catalogue::FORECAST_ERROR, |view| of_forecast(view, |forecast| Some(forecast.quality?.error))),
+    (catalogue::FORECAST_COVERAGE, |view| of_forecast(view, |forecast| Some(forecast.quality?.coverage))),
+    (catalogue::CALENDAR_ORDERS, |view| {
+        of_record(view, |record| record.calendar.iter().map(|part| part.orders).sum())
+    }),
+    (catalogue::CALENDAR_REPLICAS, |view| {
+        of_record(view, |record| record.calendar.iter().map(|part| part.replicas as f64).sum())
+    }),
     (catalogue::DECISION_AGE, |view| Some(view.age_seconds)),
     (catalogue::ANSWERING, |view| Some(f64::from(u8::from(view.snapshot.outcome.is_ok())))),
     (catalogue::FREE_SLOTS, |view| of_room(view, |room| room.slots.map(|slots| f64::from(slots.free_slots)))),
@@ -140,6 +160,18 @@ fn render_workloads(page: &mut String, views: &[View]) {
         }
     }
     render_findings(page, views);
+    heading(page, &catalogue::FORECAST_QUANTILE, views);
+    for view in views {
+        let forecast = view.snapshot.record.as_deref().and_then(|record| record.forecast.as_ref());
+        for (forecast, quantile) in forecast
+            .iter()
+            .flat_map(|forecast| forecast.quantiles.iter().map(move |quantile| (forecast, quantile)))
+        {
+            let (level, rate) = (quantile.level, quantile.orders / forecast.horizon_seconds);
+            let name = catalogue::FORECAST_QUANTILE.name;
+            let _ = writeln!(page, "{name}{{{},quantile=\"{level}\"}} {rate}", view.labels);
+        }
+    }
     heading(page, &catalogue::SOURCE_AGE, views);
     for view in views {
         for source in &view.snapshot.sources {

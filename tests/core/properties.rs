@@ -91,6 +91,8 @@ prop_compose! {
             arrival_rate: outlook.at(1.0).0,
             outlook,
             forecast_distrust: None,
+            forecast_quality: None,
+            calendar: Vec::new(),
             service: Service {
                 per_second,
                 lower_per_second: per_second * known,
@@ -198,6 +200,8 @@ fn the_due_curve_names_what_binds() {
             ],
         },
         forecast_distrust: None,
+        forecast_quality: None,
+        calendar: Vec::new(),
         service: Service {
             per_second: 1.0 / 30.0,
             lower_per_second: 1.0 / 31.0,

@@ -8,6 +8,7 @@ mod support;
 mod allow;
 mod budget;
 mod cloudwatch;
+mod past;
 mod prometheus;
 mod role;
 mod sqs;

@@ -7,6 +7,7 @@ mod decide;
 mod lifecycle;
 #[path = "../support/mod.rs"]
 mod parts;
+mod past;
 mod process;
 mod real;
 mod records;

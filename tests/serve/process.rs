@@ -44,6 +44,17 @@ impl Process {
         ExternalScalerClient::connect(format!("http://{}", self.address)).await.unwrap()
     }
 
+    /// Ends it cleanly.
+    pub(crate) async fn end(mut self) {
+        self.signal("-TERM");
+        soon("the end", self.child.wait()).await.unwrap();
+    }
+
+    /// Ends it at once, whatever it does.
+    pub(crate) async fn kill(mut self) {
+        self.child.kill().await.unwrap();
+    }
+
     fn signal(&self, name: &str) {
         let process = self.child.id().unwrap().to_string();
         assert!(std::process::Command::new("kill").args([name, &process]).status().unwrap().success());
@@ -106,6 +117,8 @@ async fn a_flag_that_cannot_be_used_is_named() {
         ("--allow-tenant", "shop=a|b"),
         ("--log", "peakscaler=loud"),
         ("--record-dir", "/dev/null/records"),
+        ("--state-dir", "/dev/null/state"),
+        ("--calendar", "/dev/null/peaks.yaml"),
     ] {
         let mut arguments = vec!["serve", "--no-cluster", "--admin-listen", "127.0.0.1:0"];
         if flag != "--listen" {

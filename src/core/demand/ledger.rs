@@ -65,6 +65,11 @@ pub struct Backlog {
 }
 
 impl Ledger {
+    /// Goes on from a service rate that was learned before a restart.
+    pub fn resume_service(&mut self, per_second: f64, concurrency: f64) {
+        self.service.resume(per_second, concurrency);
+    }
+
     /// Logs orders known to have arrived in `[from, to)`.
     pub fn arrived(&mut self, from: f64, to: f64, count: f64) {
         if to - from >= 10.0 && self.log.known_until().is_some() {

@@ -12,6 +12,9 @@ use serde::{Deserialize, Serialize};
 use crate::core::demand::calendar::Calendar;
 use crate::core::observation::Interval;
 
+/// [`Outlook::model`] where nothing but the present rate is known; a calendar adds to the name.
+pub const PRESENT_RATE: &str = "present_rate";
+
 /// Orders expected from now on: a cumulative curve.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Outlook {
@@ -48,6 +51,15 @@ impl Outlook {
         let line = |from: f64, to: f64| (from + (to - from) * share).max(0.0);
         (line(pair[0].mean, pair[1].mean), line(pair[0].deviation, pair[1].deviation))
     }
+}
+
+/// How right day-ahead forecasts were over the last days.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct ForecastQuality {
+    /// Sum of absolute errors over the sum of orders (WAPE).
+    pub error: f64,
+    /// Share of orders' slots at or below the 0.9 quantile.
+    pub coverage: f64,
 }
 
 /// What arrives now, as the ledger sees it.
@@ -130,6 +142,17 @@ pub trait ArrivalForecast: Send + Sync + std::fmt::Debug {
     /// Sets what people know of peaks and closures, in the place of what was set before. Past ones
     /// are kept out of what is learned, so it is best set before any interval comes.
     fn set_calendar(&mut self, calendar: &Arc<Calendar>);
+
+    /// Orders that such a time ordinarily brings, peaks and closures left out of account; `None` where
+    /// that is not known.
+    fn ordinary_orders(&mut self, _from: Timestamp, _to: Timestamp) -> Option<f64> {
+        None
+    }
+
+    /// How right the forecasts of the last days were; `None` before there were enough of them.
+    fn quality(&self) -> Option<ForecastQuality> {
+        None
+    }
 
     /// A copy with the same state, behind the same trait.
     fn boxed_clone(&self) -> Box<dyn ArrivalForecast>;

@@ -1,7 +1,7 @@
 //! The present arrival rate, its slope, and an outlook made of nothing else.
 
 use super::arrivals::{ArrivalLog, Belief};
-use super::outlook::{Knot, Outlook, PresentRate};
+use super::outlook::{Knot, Outlook, PRESENT_RATE, PresentRate};
 
 /// The level's weight halves over this time.
 const LEVEL_HALF_LIFE_SECONDS: f64 = 240.0;
@@ -163,7 +163,7 @@ impl Present {
             knots.push(self.knot(last + (horizon_seconds - last) * part / far));
             part += 1.0;
         }
-        self.with_surge(Outlook { model: "present_rate".to_owned(), knots })
+        self.with_surge(Outlook { model: PRESENT_RATE.to_owned(), knots })
     }
 
     fn knot(&self, x: f64) -> Knot {

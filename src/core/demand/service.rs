@@ -18,6 +18,8 @@ use crate::core::policy::ServiceRate;
 pub const PRIOR_PER_MINUTE: f64 = 2.0;
 /// The prior weighs as much as this many completed orders.
 const PRIOR_ORDERS: f64 = 1.5;
+/// A rate learned before a restart weighs as much as this many.
+const RESUMED_ORDERS: f64 = 12.0;
 /// Half-life of what was learned, in seconds with every replica busy.
 const HALF_LIFE_SECONDS: f64 = 480.0;
 /// Newest intervals among which a change is looked for.
@@ -123,6 +125,16 @@ impl Default for ServiceLearner {
 }
 
 impl ServiceLearner {
+    /// Goes on from a rate that was learned before a restart, as far as nothing was seen since. It
+    /// weighs no more than some orders: workers may have changed meanwhile.
+    pub fn resume(&mut self, per_second: f64, concurrency: f64) {
+        if !self.seen && per_second.is_finite() && per_second > 0.0 && concurrency >= 0.5 {
+            self.posterior = Posterior { orders: RESUMED_ORDERS, seconds: RESUMED_ORDERS / per_second };
+            self.concurrency = concurrency.min(100.0);
+            self.seen = true;
+        }
+    }
+
     /// Notes a reading of the queue and the ready workers of that time.
     pub fn sample(&mut self, at: f64, reading: &QueueReading, ready: Option<u32>) {
         let QueueReading { visible, in_flight, delayed, .. } = *reading;
@@ -382,6 +394,21 @@ mod tests {
             let rate = learner.estimate(ServiceRate::Learned).per_second;
             assert!((rate / per_second - 1.0).abs() < 0.2, "{rate} for {per_second}");
         }
+    }
+
+    #[test]
+    fn what_was_learned_before_a_restart_counts_until_it_is_contradicted() {
+        let mut learner = ServiceLearner::default();
+        learner.resume(0.1, 2.0);
+        let service = learner.estimate(ServiceRate::Learned);
+        assert!((service.per_second - 0.1).abs() < 1e-9 && service.source == ServiceSource::Learned);
+        let rate = run(&mut learner, 0, 300, 10, 0.4, 100.0);
+        assert!((rate / 0.4 - 1.0).abs() < 0.2, "{rate}");
+        learner.resume(0.1, 2.0);
+        assert!(
+            (learner.estimate(ServiceRate::Learned).per_second - rate).abs() < 1e-9,
+            "too late to resume"
+        );
     }
 
     #[test]

@@ -13,9 +13,14 @@ use super::tuning::{
     UP_SLACK_SHARE, WAIT_LIMIT, WAIT_RESERVE,
 };
 use crate::core::decision::{
-    Binding, Bound, BoundKind, DecisionError, DecisionRecord, ForecastSummary, policy_version,
+    Binding, Bound, BoundKind, CalendarPart, DecisionError, DecisionRecord, ForecastSummary, Quantile,
+    policy_version,
 };
+use crate::core::demand::forecast::distribution::{count_quantile, normal_quantile};
 use crate::core::policy::Policy;
+
+/// Levels of the quantiles that are told.
+const QUANTILES: [f64; 3] = [0.5, 0.9, 0.99];
 
 /// Decides for `situation.at`.
 pub fn decide(situation: &Situation, policy: &Policy) -> DecisionRecord {
@@ -44,6 +49,7 @@ pub fn decide(situation: &Situation, policy: &Policy) -> DecisionRecord {
         service_rate: situation.service.per_second,
         service_rate_lower: situation.service.lower_per_second,
         forecast: forecast_summary(situation, plan.lead_seconds),
+        calendar: calendar_parts(situation, policy, &plan),
         late_expected: plan.late.orders,
         late_first: plan.late.first,
         relief: plan.late.relief,
@@ -348,7 +354,38 @@ fn forecast_summary(situation: &Situation, lead_seconds: f64) -> Option<Forecast
         horizon_seconds,
         expected,
         deviation,
+        quantiles: QUANTILES
+            .iter()
+            .map(|level| Quantile {
+                level: *level,
+                orders: count_quantile(expected, deviation * deviation, normal_quantile(*level)),
+            })
+            .collect(),
+        quality: situation.forecast_quality,
+        distrust: situation.forecast_distrust.clone(),
     })
+}
+
+/// The plan against the same plan without each entry of the calendar.
+fn calendar_parts(situation: &Situation, policy: &Policy, plan: &Plan) -> Vec<CalendarPart> {
+    let mut parts = Vec::with_capacity(situation.calendar.len());
+    for entry in &situation.calendar {
+        let mut other = situation.clone();
+        other.outlook.clone_from(&entry.without);
+        let without = Plan::draw(&other, policy);
+        let horizon_seconds = situation.outlook.knots.last().map_or(0.0, |knot| knot.x_seconds);
+        let orders = situation.outlook.at(horizon_seconds).0 - entry.without.at(horizon_seconds).0;
+        parts.push(CalendarPart {
+            name: entry.name.clone(),
+            from: entry.from,
+            to: entry.to,
+            horizon_seconds,
+            orders,
+            replicas: i64::from(planned(situation, plan)) - i64::from(planned(&other, &without)),
+            ahead: i64::from(plan.ahead) - i64::from(without.ahead),
+        });
+    }
+    parts
 }
 
 /// A number on its way through the bounds.

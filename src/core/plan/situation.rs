@@ -5,7 +5,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::core::demand::outlook::Outlook;
+use crate::core::demand::outlook::{ForecastQuality, Outlook};
 use crate::core::observation::NodeSlots;
 
 /// What is known and remembered of a workload at one moment.
@@ -37,6 +37,12 @@ pub struct Situation {
     pub outlook: Outlook,
     /// Why a learned forecast was not used, where there is one.
     pub forecast_distrust: Option<String>,
+    /// How right the forecast was lately, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub forecast_quality: Option<ForecastQuality>,
+    /// Calendar entries within the outlook, and the outlook without each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub calendar: Vec<KnownEntry>,
     /// What one replica gets done.
     pub service: Service,
     /// The pods; `None` when never read.
@@ -71,6 +77,19 @@ impl Situation {
         let waiting: f64 = self.waiting.iter().filter(by).map(|cohort| cohort.orders).sum();
         if x > 0.0 { waiting + self.outlook.at(x).0 } else { waiting }
     }
+}
+
+/// An entry of the calendar, and what would be expected without it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct KnownEntry {
+    /// Its name.
+    pub name: String,
+    /// Start, ramps included.
+    pub from: Timestamp,
+    /// End, ramps included.
+    pub to: Timestamp,
+    /// Expected arrivals had it not been told.
+    pub without: Outlook,
 }
 
 /// Orders of about the same age.

@@ -5,6 +5,7 @@
 
 mod ahead;
 mod buffers;
+mod calendar;
 mod comparison;
 mod conformance;
 mod degraded;
@@ -58,6 +59,12 @@ pub(crate) const ALL: &[Scenario] = &[
         proves: "When peakscaler's pods are replaced under rising load nothing is scaled down, and the learned rate is there again",
         stage: 1,
         run: |scene| restart::run(scene).boxed_local(),
+    },
+    Scenario {
+        name: "calendar",
+        proves: "The API server refuses a wrong `PeakCalendar` in words; a right one acts on the decisions of its own namespace and gets its status",
+        stage: 1,
+        run: |scene| calendar::run(scene).boxed_local(),
     },
     Scenario {
         name: "exactness",

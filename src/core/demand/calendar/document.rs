@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The envelope, as of a Kubernetes object.
@@ -26,7 +27,7 @@ pub struct PeakCalendar {
 }
 
 /// What people know of the days ahead, and of days past.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase", default)]
 pub struct CalendarSpec {
     /// IANA zone of all times that do not name their own; default `UTC`.
@@ -50,7 +51,7 @@ pub struct CalendarSpec {
 }
 
 /// One peak: exactly one of `uplift`, `orders` and `ordersPerHour`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct PeakSpec {
     /// For tables and charts.
@@ -89,7 +90,7 @@ pub struct PeakSpec {
 }
 
 /// A time without orders.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct ClosureSpec {
     /// For tables and charts.
@@ -104,7 +105,7 @@ pub struct ClosureSpec {
 }
 
 /// A day without orders, or with fewer.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct HolidaySpec {
     /// For tables and charts.
@@ -120,7 +121,7 @@ pub struct HolidaySpec {
 }
 
 /// A country's public holidays: with `uplift`, with `like`, or as past ones were.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct PublicHolidaySpec {
     /// ISO 3166 code, like `CZ`.
@@ -141,7 +142,7 @@ pub struct PublicHolidaySpec {
 
 /// A carrier's cut-off of one date, in place of all that the workload's policy has for it then:
 /// `at`, or `none: true`. In the workload's time zone, as its cut-offs are.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct CutOffSpec {
     /// The carrier's name in the policy.

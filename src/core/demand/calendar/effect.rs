@@ -13,7 +13,22 @@ use crate::core::demand::forecast::{Change, Event, later, seconds_between};
 const RAMP_STEPS: u32 = 8;
 
 /// Tells the orders that a time ordinarily brings.
-pub(super) type Ordinary<'a> = &'a mut dyn FnMut(Timestamp, Timestamp) -> f64;
+pub type Ordinary<'a> = &'a mut dyn FnMut(Timestamp, Timestamp) -> f64;
+
+/// What one entry does by itself.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EntryEffect {
+    /// The entry's name.
+    pub name: String,
+    /// Start, ramps included.
+    pub from: Timestamp,
+    /// End, ramps included.
+    pub to: Timestamp,
+    /// Orders that this time ordinarily brings; `None` where that is not known.
+    pub ordinary: Option<f64>,
+    /// Orders that the entry adds to them, or takes: then below 0. Promised ones are known in any case.
+    pub added: Option<f64>,
+}
 
 /// A part of a peak in which it has one effect.
 #[derive(Debug, Clone, Copy)]
@@ -99,6 +114,32 @@ impl Calendar {
             }
         }
         events
+    }
+
+    /// What each entry does by itself, in the order of [`Self::entries`].
+    pub fn effects(&self, mut ordinary: Option<Ordinary<'_>>) -> Vec<EntryEffect> {
+        let entries: Vec<_> =
+            self.entries().map(|(name, from, to)| (name.to_owned(), from, to)).enumerate().collect();
+        let learned = LearnedHolidays::default();
+        let mut effects = Vec::with_capacity(entries.len());
+        for (index, (name, from, to)) in entries {
+            let events = match ordinary.as_mut() {
+                Some(ordinary) => self.alone(index).events(from, to, &learned, Some(&mut **ordinary)),
+                None => self.alone(index).events(from, to, &learned, None),
+            };
+            let added = events.iter().map(|event| {
+                let promised = event.change.added_per_second * seconds_between(event.from, event.to);
+                let times = event.change.uplift - 1.0;
+                match ordinary.as_mut() {
+                    Some(ordinary) => Some(times * ordinary(event.from, event.to) + promised),
+                    None => (promised > 0.0).then_some(promised),
+                }
+            });
+            let added = added.sum();
+            let ordinary = ordinary.as_mut().map(|ordinary| ordinary(from, to));
+            effects.push(EntryEffect { name, from, to, ordinary, added });
+        }
+        effects
     }
 
     /// Public holidays as peaks, where nothing else is said of their day.

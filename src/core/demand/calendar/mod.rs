@@ -19,6 +19,7 @@ mod document;
 mod effect;
 mod foresight;
 mod holidays;
+mod learned;
 #[cfg(test)]
 mod tests;
 
@@ -29,9 +30,11 @@ use jiff::tz::TimeZone;
 pub use document::{
     CalendarSpec, ClosureSpec, CutOffSpec, HolidaySpec, PeakCalendar, PeakSpec, PublicHolidaySpec,
 };
-pub use foresight::{foresee, less_explained};
+pub use effect::{EntryEffect, Ordinary};
+pub use foresight::{foresee, less_explained, without_entries};
 use holidays::Holidays;
 pub use holidays::LearnedHolidays;
+pub use learned::{Measured, measure};
 
 /// `apiVersion` of the document.
 pub const API_VERSION: &str = "peakscaler.io/v1alpha1";
@@ -113,9 +116,48 @@ impl Calendar {
             && self.cut_offs.is_empty()
     }
 
+    /// Takes in what another calendar says too. Cut-offs of a carrier and date that are known already
+    /// are left out, and returned.
+    pub fn join(&mut self, other: &Self) -> Vec<CutOffException> {
+        self.peaks.extend(other.peaks.iter().cloned());
+        self.closures.extend(other.closures.iter().cloned());
+        self.holidays.extend(other.holidays.iter().cloned());
+        let is_known = |one: &CutOffException| {
+            self.cut_offs
+                .iter()
+                .any(|own| own.date == one.date && own.carrier.eq_ignore_ascii_case(&one.carrier))
+        };
+        let (twice, news): (Vec<_>, Vec<_>) = other.cut_offs.iter().cloned().partition(is_known);
+        self.cut_offs.extend(news);
+        twice
+    }
+
     /// Cut-offs of single dates.
     pub fn cut_offs(&self) -> &[CutOffException] {
         &self.cut_offs
+    }
+
+    /// The same without one entry, by its place in [`Self::entries`].
+    #[must_use]
+    pub fn without(&self, entry: usize) -> Self {
+        let mut rest = self.clone();
+        if entry < rest.peaks.len() {
+            rest.peaks.remove(entry);
+        } else if entry - rest.peaks.len() < rest.closures.len() {
+            rest.closures.remove(entry - rest.peaks.len());
+        }
+        rest
+    }
+
+    /// One entry alone, by its place in [`Self::entries`].
+    fn alone(&self, entry: usize) -> Self {
+        let closure = entry.checked_sub(self.peaks.len()).and_then(|place| self.closures.get(place));
+        Self {
+            peaks: self.peaks.get(entry).cloned().into_iter().collect(),
+            closures: closure.cloned().into_iter().collect(),
+            holidays: Vec::new(),
+            cut_offs: Vec::new(),
+        }
     }
 
     /// Names, starts and ends of all entries with an effect on orders, ramps included.

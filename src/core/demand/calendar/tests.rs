@@ -273,6 +273,50 @@ fn the_present_rate_foresees_a_coming_peak_and_does_not_count_it_twice() {
 }
 
 #[test]
+fn each_entry_is_told_with_what_it_adds_and_a_record_is_decided_again() {
+    let text = "peaks: [{name: sale, from: 2026-07-13, to: 2026-07-13, uplift: 5},\
+                {name: spot, from: 2026-07-13, to: 2026-07-13T02:00, orders: 6000, by: toys},\
+                {name: far, from: 2026-08-13, to: 2026-08-13, uplift: 9}]";
+    let known = decisions(Some(calendar(text)));
+    let record = &known[58];
+    let names: Vec<&str> = record.calendar.iter().map(|part| part.name.as_str()).collect();
+    assert_eq!(names, ["sale", "spot"], "what lies beyond the plan's horizon is not told");
+    let (sale, spot) = (&record.calendar[0], &record.calendar[1]);
+    // From two minutes on, four times 60 a minute, and 50 a minute of the toys.
+    let minutes = sale.horizon_seconds / 60.0 - 2.0;
+    assert!((sale.orders / (240.0 * minutes) - 1.0).abs() < 0.1, "{sale:?} in {minutes} min");
+    assert!((spot.orders / (50.0 * minutes) - 1.0).abs() < 0.1, "{spot:?} in {minutes} min");
+    assert!(sale.ahead > spot.ahead && spot.ahead > 0, "{sale:?} {spot:?}");
+    let again = crate::core::plan::decide(record.inputs.as_ref().unwrap(), &Policy::default());
+    assert_eq!(again.calendar, record.calendar);
+    assert_eq!(record.forecast.as_ref().unwrap().quantiles.len(), 3);
+    let quantiles: Vec<f64> =
+        record.forecast.iter().flat_map(|one| &one.quantiles).map(|one| one.orders).collect();
+    assert!(quantiles.is_sorted(), "{quantiles:?}");
+    assert!(decisions(None)[58].calendar.is_empty());
+}
+
+#[test]
+fn an_entry_alone_tells_what_it_adds() {
+    let text = "peaks: [{name: sale, from: 2026-07-13, to: 2026-07-13, uplift: 5},\
+                {name: spot, from: 2026-07-13, to: 2026-07-13T02:00, orders: 6000}]\nclosures: [{name: shut, from: 2026-07-14, to: 2026-07-14}]";
+    let calendar = calendar(text);
+    let effects = calendar.effects(Some(&mut |from, to| seconds_between(from, to) / 3600.0 * 100.0));
+    let figures: Vec<_> = effects
+        .iter()
+        .map(|effect| (effect.ordinary.unwrap().round(), effect.added.unwrap().round()))
+        .collect();
+    assert_eq!(figures, [(2400.0, 9600.0), (200.0, 5800.0), (2400.0, -2400.0)]);
+    let unknown: Vec<_> = calendar.effects(None).iter().map(|effect| effect.added).collect();
+    assert_eq!(unknown, [None, Some(6000.0), None], "a promise is known in any case");
+    assert_eq!(
+        calendar.without(1).entries().map(|(name, ..)| name.to_owned()).collect::<Vec<_>>(),
+        ["sale", "shut"]
+    );
+    assert_eq!(calendar.without(2).entries().count(), 2);
+}
+
+#[test]
 fn a_rate_falls_into_closures_but_not_out_of_peaks() {
     let now = midnight(42);
     let level = |events: &[Event]| {

@@ -23,7 +23,7 @@ use super::grid::{
 use super::intraday::Intraday;
 use super::walk::Walk;
 use crate::core::demand::calendar::{Calendar, LearnedHolidays};
-use crate::core::demand::outlook::{ArrivalForecast, Distrust, Outlook, PresentRate};
+use crate::core::demand::outlook::{ArrivalForecast, Distrust, ForecastQuality, Outlook, PresentRate};
 use crate::core::observation::Interval;
 
 /// Days of history without which there is no forecast.
@@ -72,6 +72,8 @@ pub struct ProfileForecast {
     seen_date: Option<Date>,
     days: f64,
     coverage: VecDeque<(f64, f64)>,
+    /// Absolute errors and orders of the same days.
+    errors: VecDeque<(f64, f64)>,
 }
 
 /// The day being filled, and what was expected of it and of those after.
@@ -104,6 +106,7 @@ impl ProfileForecast {
             seen_date: None,
             days: 0.0,
             coverage: VecDeque::with_capacity(WATCHED_DAYS),
+            errors: VecDeque::with_capacity(WATCHED_DAYS),
         }
     }
 
@@ -341,18 +344,25 @@ impl ProfileForecast {
         let known =
             values.iter().enumerate().filter(|(slot, value)| !value.is_nan() && expected.mean[*slot] > 0.0);
         let (mut below, mut slots) = (0.0, 0.0);
+        let (mut missed, mut orders) = (0.0, 0.0);
         for ((slot, value), quantile) in
             known.map(|(slot, value)| ((slot, value), expected.quantile(slot, 0.9)))
         {
             let weight = expected.mean[slot].sqrt();
             slots += weight;
             below += if *value <= quantile { weight } else { 0.0 };
+            missed += (value - expected.mean[slot]).abs();
+            orders += value;
         }
         if slots > 0.0 {
             if self.coverage.len() == WATCHED_DAYS {
                 self.coverage.pop_front();
             }
             self.coverage.push_back((below, slots));
+            if self.errors.len() == WATCHED_DAYS {
+                self.errors.pop_front();
+            }
+            self.errors.push_back((missed, orders));
         }
     }
 
@@ -448,6 +458,18 @@ impl ArrivalForecast for ProfileForecast {
         self.events.clear();
         self.calendar = Some(Arc::clone(calendar));
         self.renew_events();
+    }
+
+    fn ordinary_orders(&mut self, from: Timestamp, to: Timestamp) -> Option<f64> {
+        self.ordinary(from, to).ok()
+    }
+
+    fn quality(&self) -> Option<ForecastQuality> {
+        let share = |days: &VecDeque<(f64, f64)>| {
+            let (part, whole) = days.iter().fold((0.0, 0.0), |sum, day| (sum.0 + day.0, sum.1 + day.1));
+            (whole > 0.0).then(|| part / whole)
+        };
+        Some(ForecastQuality { error: share(&self.errors)?, coverage: share(&self.coverage)? })
     }
 
     fn boxed_clone(&self) -> Box<dyn ArrivalForecast> {
