@@ -22,6 +22,8 @@ const DAY: Duration = Duration::from_mins(6);
 /// `queueLength` of KEDA's scaler: its default, and AWS's recipe of the wait over the service time.
 const KEDA_QUEUE_LENGTHS: [(&str, &str); 2] = [("default", "5"), ("recipe", "60")];
 const CORES: u32 = 96;
+/// Who keeps few workers takes long over the last orders.
+const REST: Duration = Duration::from_mins(10);
 
 /// Orders a second: quiet, a ramp to twelve times as many within two minutes, a top, and down again.
 fn arrivals(seconds: f64) -> f64 {
@@ -69,7 +71,7 @@ impl Contender {
         let began = scene.seconds();
         let sent = self.queue.send_for(DAY, arrivals).await?;
         let done = async || Ok((self.workers.waits().len() >= sent).then_some(()));
-        until("every order is begun", PATIENCE, done).await?;
+        until("every order is begun", REST, done).await?;
         let waits = self.workers.waits();
         let late = self.late();
         let longest = waits.iter().copied().fold(0.0, f64::max);

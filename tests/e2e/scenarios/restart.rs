@@ -57,7 +57,11 @@ async fn replace(scene: &Scene, scaler: &Scaler, track: &Track) -> anyhow::Resul
         let rate = rate(scene, scaler, first).await?;
         Ok(((rate / TRUE_RATE - 1.0).abs() < 0.25).then_some(rate))
     };
-    let settled = async || Ok((scene.seconds() - track.last_down() > SETTLED_SECONDS).then_some(()));
+    // What was assumed of a worker nobody had seen was too low: it has to come down from that first.
+    let settled = async || {
+        let down = track.last_down();
+        Ok((down > 0.0 && scene.seconds() - down > SETTLED_SECONDS).then_some(()))
+    };
     let before = until("the rate of a worker is learned", PATIENCE, learned).await?;
     until("the number no longer goes down", PATIENCE, settled).await?;
     scene.figure("rate learned before (0.5 is true)", format!("{before:.3}"), "orders/s a worker");
