@@ -4,7 +4,6 @@
 //! model's curve, corrected by the intraday ratio, leaning on the present rate for the next
 //! minutes.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -12,16 +11,16 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
 use super::conformal::Conformal;
-use super::curve::SlotCurve;
-use super::day::{DayForecast, DayModel};
+use super::day::DayModel;
 use super::distribution::count_quantile;
-use super::event::{Change, Event, change_over};
+use super::event::{Event, change_over};
 use super::grid::{
-    DayClock, DayCounts, LONGEST_GAP_DAYS, Place, days_between, for_each_piece, later, seconds_between,
-    usable, weekday,
+    DayClock, LONGEST_GAP_DAYS, Place, days_between, for_each_piece, later, seconds_between, usable, weekday,
 };
 use super::intraday::Intraday;
+use super::today::Today;
 use super::walk::Walk;
+use super::watch::{WATCHED_DAYS, Watch};
 use crate::core::demand::calendar::{Calendar, LearnedHolidays};
 use crate::core::demand::outlook::{ArrivalForecast, Distrust, ForecastQuality, Outlook, PresentRate};
 use crate::core::observation::Interval;
@@ -32,10 +31,6 @@ const NEEDED_DAYS: f64 = 3.0;
 const STALE_HOURS: f64 = 24.0;
 /// The furthest outlook, in seconds.
 const LONGEST_HORIZON_SECONDS: f64 = 8.0 * 86_400.0;
-/// Days over which coverage is watched.
-const WATCHED_DAYS: usize = 14;
-/// Bounds of the share of orders' slots below the 0.9 quantile over those days.
-const COVERAGE_BOUNDS: (f64, f64) = (0.7, 1.0);
 /// A holiday of which less than this part is known, by what was expected, teaches nothing.
 const LEAST_HOLIDAY_KNOWN: f64 = 0.7;
 /// Seen over expected in the last half hour, either way, from which the forecast is given up ...
@@ -71,20 +66,7 @@ pub struct ProfileForecast {
     last_end: Option<Timestamp>,
     seen_date: Option<Date>,
     days: f64,
-    coverage: VecDeque<(f64, f64)>,
-    /// Absolute errors and orders of the same days.
-    errors: VecDeque<(f64, f64)>,
-}
-
-/// The day being filled, and what was expected of it and of those after.
-#[derive(Debug, Clone)]
-struct Today {
-    seen: DayCounts,
-    in_event: DayCounts,
-    change: Vec<Change>,
-    before: f64,
-    ahead: Vec<DayForecast>,
-    slot: usize,
+    watch: Watch,
 }
 
 impl ProfileForecast {
@@ -105,8 +87,7 @@ impl ProfileForecast {
             last_end: None,
             seen_date: None,
             days: 0.0,
-            coverage: VecDeque::with_capacity(WATCHED_DAYS),
-            errors: VecDeque::with_capacity(WATCHED_DAYS),
+            watch: Watch::new(),
         }
     }
 
@@ -225,11 +206,7 @@ impl ProfileForecast {
         if hours > STALE_HOURS {
             return Err(Distrust::StaleHistory { hours, limit_hours: STALE_HOURS });
         }
-        let (below, slots) = self.coverage.iter().fold((0.0, 0.0), |sum, day| (sum.0 + day.0, sum.1 + day.1));
-        let (low, high) = COVERAGE_BOUNDS;
-        if self.coverage.len() == WATCHED_DAYS && slots > 0.0 && !(low..=high).contains(&(below / slots)) {
-            return Err(Distrust::Coverage { covered: below / slots, days: WATCHED_DAYS as f64, low, high });
-        }
+        self.watch.check()?;
         if let Some((ratio, deviations)) = self.intraday.surprise() {
             let strange = !(1.0 / SURPRISE_RATIO..=SURPRISE_RATIO).contains(&ratio);
             if strange && deviations.abs() > SURPRISE_DEVIATIONS {
@@ -326,7 +303,9 @@ impl ProfileForecast {
         }
         let values = today.seen.values(self.slot_seconds);
         let expected = &today.ahead[0];
-        self.watch(expected, &values);
+        if self.days >= WATCHED_DAYS as f64 {
+            self.watch.add(expected, &values);
+        }
         self.learn_event(&today);
         self.learn_holiday(&today);
         let day = today.seen.weekday();
@@ -335,35 +314,6 @@ impl ProfileForecast {
         let before = today.ahead[0].mean[slots - 1];
         self.model.learn(day, &values);
         Today::new(next, slots, before, self.model.forecast(weekday(next), 0), 0)
-    }
-
-    fn watch(&mut self, expected: &DayForecast, values: &[f64]) {
-        if self.days < WATCHED_DAYS as f64 {
-            return;
-        }
-        let known =
-            values.iter().enumerate().filter(|(slot, value)| !value.is_nan() && expected.mean[*slot] > 0.0);
-        let (mut below, mut slots) = (0.0, 0.0);
-        let (mut missed, mut orders) = (0.0, 0.0);
-        for ((slot, value), quantile) in
-            known.map(|(slot, value)| ((slot, value), expected.quantile(slot, 0.9)))
-        {
-            let weight = expected.mean[slot].sqrt();
-            slots += weight;
-            below += if *value <= quantile { weight } else { 0.0 };
-            missed += (value - expected.mean[slot]).abs();
-            orders += value;
-        }
-        if slots > 0.0 {
-            if self.coverage.len() == WATCHED_DAYS {
-                self.coverage.pop_front();
-            }
-            self.coverage.push_back((below, slots));
-            if self.errors.len() == WATCHED_DAYS {
-                self.errors.pop_front();
-            }
-            self.errors.push_back((missed, orders));
-        }
     }
 
     /// Measures a public holiday that passed, where nothing else was said of its day.
@@ -386,19 +336,7 @@ impl ProfileForecast {
 
     fn learn_event(&mut self, today: &Today) {
         let values = today.in_event.values(self.slot_seconds);
-        let expected = &today.ahead[0];
-        let mean: Vec<f64> = expected
-            .mean
-            .iter()
-            .zip(&today.change)
-            .map(|(mean, change)| mean * change.uplift + change.added_per_second * self.slot_seconds)
-            .collect();
-        let variance: Vec<f64> = expected
-            .variance
-            .iter()
-            .zip(&today.change)
-            .map(|(one, change)| one * change.uplift.powi(2) + change.added_per_second * self.slot_seconds)
-            .collect();
+        let (mean, variance) = today.expected_in_events(self.slot_seconds);
         self.event_conformal.learn_day(&values, &mean, &variance);
     }
 }
@@ -465,45 +403,11 @@ impl ArrivalForecast for ProfileForecast {
     }
 
     fn quality(&self) -> Option<ForecastQuality> {
-        let share = |days: &VecDeque<(f64, f64)>| {
-            let (part, whole) = days.iter().fold((0.0, 0.0), |sum, day| (sum.0 + day.0, sum.1 + day.1));
-            (whole > 0.0).then(|| part / whole)
-        };
-        Some(ForecastQuality { error: share(&self.errors)?, coverage: share(&self.coverage)? })
+        self.watch.quality()
     }
 
     fn boxed_clone(&self) -> Box<dyn ArrivalForecast> {
         Box::new(self.clone())
-    }
-}
-
-impl Today {
-    fn new(date: Date, slots: usize, before: f64, first: DayForecast, slot: usize) -> Self {
-        Self {
-            seen: DayCounts::new(date, slots),
-            in_event: DayCounts::new(date, slots),
-            change: vec![Change::NONE; slots],
-            before,
-            ahead: vec![first],
-            slot,
-        }
-    }
-
-    /// Orders expected in the next `share` of the slot of `place`.
-    fn orders(&self, place: Place, share: f64) -> f64 {
-        let mean = &self.ahead[0].mean;
-        let own = mean[place.slot];
-        let before = if place.slot > 0 { mean[place.slot - 1] } else { self.before };
-        let after = mean.get(place.slot + 1).copied().unwrap_or(own);
-        SlotCurve::new(before, own, after).orders(place.passed, (place.passed + share).min(1.0))
-    }
-
-    /// What a slot brought and what was expected of it; `None` where too little of it was seen, or
-    /// an event was on.
-    fn known(&self, slot: usize, slot_seconds: f64) -> Option<(f64, f64)> {
-        let covered = self.seen.covered[slot];
-        let share = covered / slot_seconds;
-        (share > 0.9).then(|| (self.seen.counts[slot], self.ahead[0].mean[slot] * share))
     }
 }
 

@@ -9,7 +9,7 @@
 //! - `intraday` corrects the hours ahead by the hours just seen;
 //! - `grid` cuts time into local days and slots, `curve` makes the rate continuous across them;
 //! - `event` is what is known to change orders for a while;
-//! - `live` and `walk` put it together for a stream of intervals;
+//! - `live`, `today` and `walk` put it together for a stream of intervals, `watch` says whether to rely on it;
 //! - [`score`] judges it and its [`baselines`] the same way.
 
 pub mod baselines;
@@ -27,7 +27,9 @@ mod level;
 mod live;
 mod profile;
 pub mod score;
+mod today;
 mod walk;
+mod watch;
 mod year;
 
 pub use day::{DayForecast, DayModel};
