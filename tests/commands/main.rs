@@ -1,8 +1,9 @@
-//! `backtest`, `plan` and `replay` as an operator or a pipeline runs them.
+//! `backtest`, `plan`, `replay`, `forecast` and `calendar` as an operator or a pipeline runs them.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod backtest;
+mod forecast;
 mod plan;
 mod replay;
 mod support;

@@ -27,7 +27,7 @@ fn score(intervals: &[Interval], zone: &TimeZone, from: Date, forecaster: &mut d
     let first = days.iter().position(|day| day.date == from).unwrap();
     let mut tally = Tally::default();
     for (index, day) in days.iter().enumerate().skip(first).take(DAYS) {
-        let past = Past { days: &values[..index], weekday: day.weekday() };
+        let past = Past { days: &values[..index], date: day.date };
         tally.add(day, slot_seconds, &values[..index], &forecaster.path(&past).unwrap());
     }
     tally.score(String::new()).unwrap()

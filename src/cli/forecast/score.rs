@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
@@ -14,8 +15,9 @@ use serde::Serialize;
 
 use super::mstl::Mstl;
 use super::{new_table, read_history, time_zone};
+use crate::cli::calendar;
 use crate::core::demand::forecast::baselines::SameSlotMean;
-use crate::core::demand::forecast::score::{DayAhead, Ours, Past, Score, Tally};
+use crate::core::demand::forecast::score::{DayAhead, Ours, OursWithCalendar, Past, Score, Tally};
 use crate::core::demand::forecast::{DayCounts, ProfileForecast, days_of, slot_seconds_for};
 use crate::core::demand::outlook::ArrivalForecast;
 use crate::core::observation::Interval;
@@ -30,6 +32,9 @@ pub(super) struct Args {
     /// CSV file with lines `timestamp,count`: local times on a regular grid
     #[arg(long, value_name = "FILE")]
     history: PathBuf,
+    /// Calendar of known peaks and closures: adds a line of ours that was told of it
+    #[arg(long, value_name = "FILE")]
+    calendar: Option<PathBuf>,
     /// First day to score; at least 28 days of history must lie before it
     #[arg(long, value_name = "DATE")]
     from: Date,
@@ -88,8 +93,13 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let slot_seconds = slot_seconds_for(history.step_seconds as f64);
     let days = days_of(&history.intervals, &args.time_zone, slot_seconds);
     let (first, last) = span(args, &days)?;
-    let mut forecasters: Vec<Box<dyn DayAhead>> =
-        vec![Box::new(Ours), Box::new(SameSlotMean { weeks: 1 }), Box::new(SameSlotMean { weeks: 4 })];
+    let calendar = args.calendar.as_deref().map(calendar::open).transpose()?.map(Arc::new);
+    let mut forecasters: Vec<Box<dyn DayAhead>> = vec![Box::new(Ours)];
+    if let Some(calendar) = &calendar {
+        let zone = args.time_zone.clone();
+        forecasters.push(Box::new(OursWithCalendar::new(calendar, &history.intervals, zone, slot_seconds)));
+    }
+    forecasters.extend([1, 4].map(|weeks| Box::new(SameSlotMean { weeks }) as Box<dyn DayAhead>));
     if !args.fast {
         forecasters.push(Box::new(Mstl));
     }
@@ -101,8 +111,12 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         day_ahead.push(roll(&days, first, last, slot_seconds, forecaster.as_mut(), &progress)?);
     }
     progress.set_message("hour ahead");
+    let mut forecast = ProfileForecast::new(args.time_zone.clone(), slot_seconds);
+    if let Some(calendar) = &calendar {
+        forecast.set_calendar(calendar);
+    }
     let hour_ahead =
-        hour_ahead(&history, args, slot_seconds, (days[first].date, days[last].date), &progress)?;
+        hour_ahead(&history, forecast, &args.time_zone, (days[first].date, days[last].date), &progress)?;
     progress.finish_and_clear();
     let report = Report {
         history: args.history.display().to_string(),
@@ -161,7 +175,7 @@ fn roll(
     let mut tally = Tally::default();
     let mut spent = Duration::ZERO;
     for (index, day) in days.iter().enumerate().take(last + 1).skip(first) {
-        let past = Past { days: &values[..index], weekday: day.weekday() };
+        let past = Past { days: &values[..index], date: day.date };
         let start = Instant::now();
         let path = forecaster.path(&past);
         spent += start.elapsed();
@@ -178,18 +192,17 @@ fn roll(
 /// Forecasts of the next hour at the end of every interval, at most one every half hour.
 fn hour_ahead(
     history: &History,
-    args: &Args,
-    slot_seconds: f64,
+    mut forecast: ProfileForecast,
+    zone: &TimeZone,
     span: (Date, Date),
     progress: &ProgressBar,
 ) -> anyhow::Result<HourAhead> {
-    let mut forecast = ProfileForecast::new(args.time_zone.clone(), slot_seconds);
     let (mut orders, mut without, mut with, mut forecasts) = (0.0, 0.0, 0.0, 0);
     let mut day = None;
     for (index, interval) in history.intervals.iter().enumerate() {
         forecast.observe(interval);
         let now = interval.to;
-        let date = args.time_zone.to_datetime(now).date();
+        let date = zone.to_datetime(now).date();
         if !(span.0..=span.1).contains(&date) || now.as_second() % 1800 != 0 {
             continue;
         }

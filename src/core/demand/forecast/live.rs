@@ -19,7 +19,7 @@ use super::grid::{
 };
 use super::intraday::Intraday;
 use super::today::Today;
-use super::walk::Walk;
+use super::walk::{Piece, Walk};
 use super::watch::{WATCHED_DAYS, Watch};
 use crate::core::demand::calendar::{Calendar, LearnedHolidays};
 use crate::core::demand::outlook::{ArrivalForecast, Distrust, ForecastQuality, Outlook, PresentRate};
@@ -166,6 +166,35 @@ impl ProfileForecast {
             });
         });
         Ok(slots)
+    }
+
+    /// A local day ahead by slots of the wall clock, as if each were passed once (those that clocks skip
+    /// bring nothing), without the correction by the intraday ratio: orders expected by slot, and the
+    /// quantiles by level, then slot.
+    ///
+    /// # Errors
+    /// [`Distrust`] where history is too short or the day too far ahead.
+    pub fn day(&mut self, date: Date, levels: &[f64]) -> Result<(Vec<f64>, Vec<Vec<f64>>), Distrust> {
+        self.check_history()?;
+        let midnight =
+            |date: Date| date.to_zoned(self.clock.zone()).map_or(Timestamp::MAX, |start| start.timestamp());
+        let (from, to) = (midnight(date), date.tomorrow().map_or(Timestamp::MAX, midnight));
+        check_horizon(self.since_last(to))?;
+        let mut clock = self.clock.clone();
+        let mut sums = vec![SlotSum::default(); clock.slots()];
+        if let Some(mut walk) = self.walk(false) {
+            walk.for_each(from, to, |piece| sums[clock.place(piece.from).slot].add(&piece));
+        }
+        let passed = |sum: &SlotSum| sum.seconds / self.slot_seconds;
+        let once = |sum: &SlotSum, orders: f64| if sum.seconds > 0.0 { orders / passed(sum) } else { 0.0 };
+        let quantile = |sum: &SlotSum, level: f64| {
+            let conformal = if sum.in_event { &self.event_conformal } else { self.model.conformal() };
+            let variance = sum.apart + sum.common * sum.common;
+            once(sum, count_quantile(sum.mean, variance, conformal.score(level)))
+        };
+        let means = sums.iter().map(|sum| once(sum, sum.mean)).collect();
+        let at = |level: &f64| sums.iter().map(|sum| quantile(sum, *level)).collect();
+        Ok((means, levels.iter().map(at).collect()))
     }
 
     fn walk(&mut self, with_ratio: bool) -> Option<Walk<'_>> {
@@ -408,6 +437,26 @@ impl ArrivalForecast for ProfileForecast {
 
     fn boxed_clone(&self) -> Box<dyn ArrivalForecast> {
         Box::new(self.clone())
+    }
+}
+
+/// What the pieces of one slot bring together.
+#[derive(Debug, Clone, Copy, Default)]
+struct SlotSum {
+    seconds: f64,
+    mean: f64,
+    apart: f64,
+    common: f64,
+    in_event: bool,
+}
+
+impl SlotSum {
+    fn add(&mut self, piece: &Piece) {
+        self.seconds += seconds_between(piece.from, piece.to);
+        self.mean += piece.mean;
+        self.apart += piece.apart;
+        self.common += piece.common;
+        self.in_event |= piece.in_event;
     }
 }
 

@@ -6,10 +6,18 @@
 //! for coverage, which their zeros would only flatter. What makes a slot closed is known before
 //! its day, so that leaving it out favours no forecast.
 
+use std::sync::Arc;
+
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
 use serde::Serialize;
 
 use super::day::DayModel;
-use super::grid::DayCounts;
+use super::grid::{DayCounts, weekday};
+use super::live::ProfileForecast;
+use crate::core::demand::calendar::Calendar;
+use crate::core::demand::outlook::ArrivalForecast as _;
+use crate::core::observation::Interval;
 
 /// The levels that are scored.
 pub const SCORED_LEVELS: [f64; 3] = [0.5, 0.9, 0.99];
@@ -18,14 +26,20 @@ const LEAST_COVERED: f64 = 0.9;
 const WEEK: usize = 7;
 const CLOSED_WEEKS: usize = 4;
 
-/// Days before the one to foresee: values by slot, `NaN` where missing, and the weekday of each
-/// (Monday is 0).
+/// Days before the one to foresee: values by slot, `NaN` where missing.
 #[derive(Debug, Clone, Copy)]
 pub struct Past<'a> {
     /// Values of all days before, oldest first.
     pub days: &'a [Vec<f64>],
-    /// Weekday of the day to foresee.
-    pub weekday: usize,
+    /// The day to foresee.
+    pub date: Date,
+}
+
+impl Past<'_> {
+    /// Weekday of the day to foresee (Monday is 0).
+    pub fn weekday(&self) -> usize {
+        weekday(self.date)
+    }
 }
 
 /// A day's path: a point forecast and the quantiles at [`SCORED_LEVELS`].
@@ -56,10 +70,50 @@ impl DayAhead for Ours {
     }
 
     fn path(&mut self, past: &Past<'_>) -> Option<Path> {
-        let first = (past.weekday + WEEK - past.days.len() % WEEK) % WEEK;
+        let first = (past.weekday() + WEEK - past.days.len() % WEEK) % WEEK;
         let mut model = DayModel::fit(past.days.first()?.len(), first, past.days);
-        let forecast = model.forecast(past.weekday, 0);
+        let forecast = model.forecast(past.weekday(), 0);
         Some(Path { quantiles: SCORED_LEVELS.map(|level| forecast.quantiles(level)), point: forecast.mean })
+    }
+}
+
+/// Our own model told of a calendar: carried from day to day, as the planner does.
+#[derive(Debug)]
+pub struct OursWithCalendar<'a> {
+    forecast: ProfileForecast,
+    zone: TimeZone,
+    /// What was not told yet.
+    ahead: &'a [Interval],
+}
+
+impl<'a> OursWithCalendar<'a> {
+    /// One that has seen nothing yet of `intervals`, which ascend. Days are to be asked for in order.
+    pub fn new(
+        calendar: &Arc<Calendar>,
+        intervals: &'a [Interval],
+        zone: TimeZone,
+        slot_seconds: f64,
+    ) -> Self {
+        let mut forecast = ProfileForecast::new(zone.clone(), slot_seconds);
+        forecast.set_calendar(calendar);
+        Self { forecast, zone, ahead: intervals }
+    }
+}
+
+impl DayAhead for OursWithCalendar<'_> {
+    fn name(&self) -> String {
+        "peakscaler, calendar".to_owned()
+    }
+
+    fn path(&mut self, past: &Past<'_>) -> Option<Path> {
+        let midnight = past.date.to_zoned(self.zone.clone()).ok()?.timestamp();
+        let (before, ahead) = self.ahead.split_at(self.ahead.partition_point(|one| one.to <= midnight));
+        self.ahead = ahead;
+        for interval in before {
+            self.forecast.observe(interval);
+        }
+        let (point, quantiles) = self.forecast.day(past.date, &SCORED_LEVELS).ok()?;
+        Some(Path { point, quantiles: quantiles.try_into().ok()? })
     }
 }
 
