@@ -6,6 +6,7 @@ mod centre;
 
 use divan::Bencher;
 use jiff::{SignedDuration, Timestamp};
+use peakscaler::core::demand::calendar::{Calendar, CalendarSpec, PeakSpec, PublicHolidaySpec};
 use peakscaler::core::demand::forecast::ProfileForecast;
 use peakscaler::core::{DecisionRecord, Workload};
 use peakscaler::trigger::{Origin, Trigger};
@@ -85,6 +86,39 @@ fn one_workload(bencher: Bencher<'_, '_>) {
 #[divan::bench]
 fn one_workload_with_forecast(bencher: Bencher<'_, '_>) {
     let mut running = Running::after_a_day(1, true);
+    bencher.bench_local(|| running.step(TICK));
+}
+
+/// Fifty peaks with ramps, a week apart, and a country's holidays; `near` of them lie at `now`.
+fn calendar(now: Timestamp, near: i64) -> Calendar {
+    let local = |at: Timestamp| at.strftime("%Y-%m-%dT%H:%M:%S").to_string();
+    let peak = |number: i64| {
+        let weeks = if number < near { 0 } else { number + 1 };
+        let from = now + SignedDuration::from_hours(weeks * 168) + SignedDuration::from_mins(number - 10);
+        PeakSpec {
+            name: format!("peak {number}"),
+            from: local(from),
+            to: local(from + SignedDuration::from_hours(6)),
+            uplift: Some(1.5),
+            ramp: Some("1h".to_owned()),
+            ..PeakSpec::default()
+        }
+    };
+    let holidays = PublicHolidaySpec { country: "CZ".to_owned(), ..PublicHolidaySpec::default() };
+    let spec = CalendarSpec {
+        peaks: (0..50).map(peak).collect(),
+        public_holidays: vec![holidays],
+        ..CalendarSpec::default()
+    };
+    Calendar::new(&spec).unwrap_or_default()
+}
+
+/// With fifty entries of which none is near, one is on, or four are: each that is near takes a plan
+/// of its own.
+#[divan::bench(args = [0, 1, 4])]
+fn one_workload_with_forecast_and_calendar(bencher: Bencher<'_, '_>, near: i64) {
+    let mut running = Running::after_a_day(1, true);
+    running.workload.set_calendar(calendar(running.now, near).into());
     bencher.bench_local(|| running.step(TICK));
 }
 

@@ -12,7 +12,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::core::demand::calendar::CalendarSpec;
+use crate::core::demand::calendar::{CalendarSpec, WEEKDAYS, known_countries};
 
 /// What people know of the days ahead: peaks, closures, holidays and cut-offs of single dates. It
 /// counts for the workloads of its own namespace.
@@ -55,7 +55,7 @@ pub struct CalendarStatus {
     pub workloads: Vec<String>,
     /// How many.
     pub workload_count: i64,
-    /// What each entry does.
+    /// What each entry does, and each public holiday of the year ahead.
     pub entries: Vec<EntryStatus>,
     /// The entry that is on, or comes next.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -102,6 +102,8 @@ pub struct EntryStatus {
 
 /// Texts and lists are bounded: the API server refuses rules whose cost it cannot bound.
 const MOST_ENTRIES: u64 = 500;
+/// Of countries, and of holidays that are left out.
+const MOST_NAMES: u64 = 50;
 const MOMENT: &str = "^[0-9]{4}-[0-9]{2}-[0-9]{2}(T[0-9]{2}:[0-9]{2}(:[0-9]{2})?)?$";
 const DATE: &str = "^[0-9]{4}-[0-9]{2}-[0-9]{2}$";
 const DURATION: &str = "^([0-9]+(\\\\.[0-9]+)?(h|m|s))+$";
@@ -159,6 +161,41 @@ fn holiday_rules() -> Vec<Value> {
     vec![rule(&format!("self.date.matches('{DATE}')"), "date must be a date such as 2026-12-24")]
 }
 
+/// A list of texts in the rules' language, in small letters: a name's case does not count.
+fn list(texts: impl IntoIterator<Item = &'static str>) -> String {
+    let texts = texts.into_iter().map(|text| Value::from(text.to_ascii_lowercase()).to_string());
+    format!("[{}]", texts.collect::<Vec<_>>().join(", "))
+}
+
+/// Countries, and of each its holidays, in words that help.
+fn public_holiday_rules() -> Vec<Value> {
+    let countries = known_countries();
+    let codes: Vec<&str> = countries.iter().map(|country| country.code).collect();
+    let names = countries.iter().flat_map(|country| [country.code, country.name]);
+    let mut rules = vec![
+        rule(
+            &format!("self.country.lowerAscii() in {}", list(names)),
+            &format!("country must be one of {}", codes.join(", ")),
+        ),
+        rule("!has(self.uplift) || !has(self.like)", "keep one of uplift and like"),
+        rule(
+            &format!("!has(self.like) || self.like.lowerAscii() in {}", list(WEEKDAYS)),
+            &format!("like must be a weekday: {}", WEEKDAYS.join(", ")),
+        ),
+    ];
+    rules.extend(countries.iter().map(|country| {
+        let holidays = list(country.holidays.iter().copied());
+        rule(
+            &format!(
+                "!has(self.except) || !(self.country.lowerAscii() in {}) || self.except.all(name, name.lowerAscii() in {holidays})",
+                list([country.code, country.name])
+            ),
+            &format!("except must name holidays of {}: {}", country.name, country.holidays.join(", ")),
+        )
+    }));
+    rules
+}
+
 fn cut_off_rules() -> Vec<Value> {
     let none = "(has(self.none) && self.none)";
     vec![
@@ -192,6 +229,7 @@ pub fn definition() -> Value {
         ("peaks", peak_rules()),
         ("closures", span_rules()),
         ("holidays", holiday_rules()),
+        ("publicHolidays", public_holiday_rules()),
         ("cutOffs", cut_off_rules()),
     ] {
         properties[list]["maxItems"] = MOST_ENTRIES.into();
@@ -210,6 +248,9 @@ pub fn definition() -> Value {
             }
         }
     }
+    let holidays = &mut properties["publicHolidays"];
+    holidays["maxItems"] = MOST_NAMES.into();
+    holidays["items"]["properties"]["except"]["maxItems"] = MOST_NAMES.into();
     let shape = &mut properties["peaks"]["items"]["properties"]["shape"];
     shape["minItems"] = 24.into();
     shape["maxItems"] = 24.into();
@@ -262,7 +303,7 @@ mod tests {
         assert_eq!(definition["spec"]["scope"], "Namespaced");
         assert!(version["subresources"]["status"].is_object());
         let spec = &version["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"];
-        for list in ["peaks", "closures", "holidays", "cutOffs"] {
+        for list in ["peaks", "closures", "holidays", "publicHolidays", "cutOffs"] {
             let items = &spec[list]["items"];
             assert!(
                 items["x-kubernetes-validations"].as_array().is_some_and(|rules| !rules.is_empty()),

@@ -8,7 +8,7 @@ use super::demand::calendar::{
     Calendar, EntryEffect, LearnedHolidays, foresee, less_explained, without_entries,
 };
 use super::demand::deadlines::{Deadlines, seconds};
-use super::demand::forecast::later;
+use super::demand::forecast::{later, seconds_between};
 use super::demand::ledger::Ledger;
 use super::demand::outlook::{ArrivalForecast, Outlook};
 use super::demand::present::Present;
@@ -294,33 +294,49 @@ impl Workload {
         outlook: &Outlook,
     ) -> Vec<KnownEntry> {
         let horizon = outlook.knots.last().map_or(0.0, |knot| knot.x_seconds);
-        let until = later(at, horizon);
-        if !self.calendar.entries().any(|(_, from, to)| from < until && at < to) {
+        let near = self.calendar.near(at, later(at, horizon));
+        if near.is_empty() {
             return Vec::new();
         }
-        let forecast = self.forecast.as_mut().filter(|_| self.policy.forecast);
-        let ordinary = forecast.and_then(|forecast| forecast.ordinary_orders(at, until));
-        let ordinary_per_second = ordinary.map_or(present.rate(), |orders| orders / horizon);
-        let without = without_entries(&self.calendar, outlook, at, ordinary_per_second);
-        let entries: Vec<_> = self.calendar.entries().collect();
-        let known = without.into_iter().filter_map(|(index, without)| {
-            let (name, from, to) = *entries.get(index)?;
-            Some(KnownEntry { name: name.to_owned(), from, to, without })
+        let mut forecast = self.forecast.as_mut().filter(|_| self.policy.forecast);
+        let learned = forecast.as_ref().and_then(|forecast| forecast.learned_holidays().cloned());
+        let mut ordinary = |from, to| {
+            let foreseen = forecast.as_mut().and_then(|forecast| forecast.ordinary_orders(from, to));
+            foreseen.unwrap_or_else(|| present.rate() * seconds_between(from, to))
+        };
+        let learned = learned.unwrap_or_default();
+        let without = without_entries(&self.calendar, &near, outlook, at, &learned, &mut ordinary);
+        let known = near.into_iter().zip(without).map(|(entry, without)| KnownEntry {
+            name: entry.name,
+            from: entry.from,
+            to: entry.to,
+            without,
         });
         known.collect()
     }
 
-    /// What each entry of a calendar does to this workload's orders.
-    pub fn effects(&mut self, calendar: &Calendar) -> Vec<EntryEffect> {
-        let Some(forecast) = self.forecast.as_mut().filter(|_| self.policy.forecast) else {
-            return calendar.effects(None);
-        };
+    /// What each entry of a calendar, and each of its public holidays from `from` to `to`, does to this
+    /// workload's orders.
+    pub fn effects(
+        &mut self,
+        calendar: &Calendar,
+        from: jiff::Timestamp,
+        to: jiff::Timestamp,
+    ) -> Vec<EntryEffect> {
         // Nothing of no time: asked only to hear whether it knows.
         let epoch = jiff::Timestamp::UNIX_EPOCH;
-        if forecast.ordinary_orders(epoch, epoch).is_none() {
-            return calendar.effects(None);
-        }
-        calendar.effects(Some(&mut |from, to| forecast.ordinary_orders(from, to).unwrap_or(0.0)))
+        let mut forecast = self.forecast.as_mut().filter(|_| self.policy.forecast);
+        let knows = forecast.as_mut().is_some_and(|known| known.ordinary_orders(epoch, epoch).is_some());
+        let Some(forecast) = forecast.filter(|_| knows) else {
+            let mut effects = calendar.effects(None);
+            effects.extend(calendar.holiday_effects(from, to, &LearnedHolidays::default(), None));
+            return effects;
+        };
+        let learned = forecast.learned_holidays().cloned().unwrap_or_default();
+        let mut ordinary = |from, to| forecast.ordinary_orders(from, to).unwrap_or(0.0);
+        let mut effects = calendar.effects(Some(&mut ordinary));
+        effects.extend(calendar.holiday_effects(from, to, &learned, Some(&mut ordinary)));
+        effects
     }
 
     fn ready(&self) -> Option<u32> {

@@ -3,15 +3,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures::future::BoxFuture;
-use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
 
 use super::Engine;
 use super::learning::SLOT_SECONDS;
 use crate::calendar::cluster::{CalendarUsers, MeasuredUplift};
 use crate::core::Flow;
-use crate::core::demand::calendar::{Calendar, EntryEffect, measure};
+use crate::core::demand::calendar::{Calendar, EntryEffect, LearnedHolidays, measure};
 use crate::history::{Recorder, SeriesKey};
+
+/// Public holidays are told of so far ahead.
+const HOLIDAYS_AHEAD: SignedDuration = SignedDuration::from_hours(365 * 24);
 
 impl CalendarUsers for Engine {
     fn namespaces(&self) -> Vec<String> {
@@ -29,9 +32,13 @@ impl CalendarUsers for Engine {
     fn effects(&self, namespace: &str, calendar: &Calendar) -> Vec<EntryEffect> {
         let plus = |sum: Option<f64>, own: Option<f64>| own.map(|own| sum.unwrap_or(0.0) + own).or(sum);
         let nothing = |effect| EntryEffect { ordinary: None, added: None, ..effect };
-        let mut sums: Vec<EntryEffect> = calendar.effects(None).into_iter().map(nothing).collect();
+        let now = self.clock().now();
+        let until = now.checked_add(HOLIDAYS_AHEAD).unwrap_or(Timestamp::MAX);
+        let holidays = calendar.holiday_effects(now, until, &LearnedHolidays::default(), None);
+        let all = calendar.effects(None).into_iter().chain(holidays);
+        let mut sums: Vec<EntryEffect> = all.map(nothing).collect();
         for entry in self.newest(namespace) {
-            for (sum, own) in sums.iter_mut().zip(entry.effects(calendar)) {
+            for (sum, own) in sums.iter_mut().zip(entry.effects(calendar, now, until)) {
                 sum.ordinary = plus(sum.ordinary, own.ordinary);
                 sum.added = plus(sum.added, own.added);
             }

@@ -336,9 +336,10 @@ impl Entry {
         }
     }
 
-    /// What each entry of a calendar does to the workload's orders.
-    pub(super) fn effects(&self, calendar: &Calendar) -> Vec<EntryEffect> {
-        self.state().as_mut().map(|workload| workload.effects(calendar)).unwrap_or_default()
+    /// What each entry of a calendar, and each of its holidays from `from` to `to`, does to the
+    /// workload's orders.
+    pub(super) fn effects(&self, calendar: &Calendar, from: Timestamp, to: Timestamp) -> Vec<EntryEffect> {
+        self.state().as_mut().map(|workload| workload.effects(calendar, from, to)).unwrap_or_default()
     }
 
     fn state(&self) -> MutexGuard<'_, Option<Workload>> {

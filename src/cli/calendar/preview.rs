@@ -110,7 +110,7 @@ fn day(
 ) -> anyhow::Result<Day> {
     let (start, end) = (midnight(date, zone)?, midnight(date.tomorrow()?, zone)?);
     forecast.ordinary(start, end)?;
-    let learned = forecast.holidays().clone();
+    let learned = forecast.learned_holidays().cloned().unwrap_or_default();
     let mut ordinary = |from, to| forecast.ordinary(from, to).unwrap_or(0.0);
     let events = calendar.events(start, end, &learned, Some(&mut ordinary));
     let mut hours = Vec::new();

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::core::demand::calendar::Calendar;
+use crate::core::demand::calendar::{Calendar, LearnedHolidays};
 use crate::core::observation::Interval;
 
 /// [`Outlook::model`] where nothing but the present rate is known; a calendar adds to the name.
@@ -146,6 +146,11 @@ pub trait ArrivalForecast: Send + Sync + std::fmt::Debug {
     /// Orders that such a time ordinarily brings, peaks and closures left out of account; `None` where
     /// that is not known.
     fn ordinary_orders(&mut self, _from: Timestamp, _to: Timestamp) -> Option<f64> {
+        None
+    }
+
+    /// What public holidays were learned to bring; `None` where nothing can be.
+    fn learned_holidays(&self) -> Option<&LearnedHolidays> {
         None
     }
 

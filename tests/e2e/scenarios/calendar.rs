@@ -108,6 +108,12 @@ async fn refused(scene: &Scene) -> anyhow::Result<()> {
             json!({"cutOffs": [{"carrier": "DPD", "date": "2026-12-24"}]}),
             "give either at (a time of day like 12:00) or none: true",
         ),
+        (json!({"publicHolidays": [{"country": "Atlantis"}]}), "country must be one of AT, AU"),
+        (json!({"publicHolidays": [{"country": "CZ", "like": "Someday"}]}), "like must be a weekday: Mon"),
+        (
+            json!({"publicHolidays": [{"country": "Czechia", "except": ["Easter"]}]}),
+            "except must name holidays of Czechia: Nový rok",
+        ),
         (json!({"holidays": [{"name": "a", "date": "tomorrow"}]}), "date must be a date such as 2026-12-24"),
         (json!({"peeks": []}), "peeks"),
     ];

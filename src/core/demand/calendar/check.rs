@@ -16,6 +16,8 @@ const MOST_ORDERS: f64 = 1e9;
 const LONGEST_RAMP_SECONDS: f64 = 86_400.0;
 const LONGEST_WINDOW_SECONDS: f64 = 86_400.0;
 const LONGEST_NAME: usize = 100;
+/// What a public holiday may be like.
+pub const WEEKDAYS: [&str; 7] = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
 
 impl Calendar {
     /// Checks a document.
@@ -258,10 +260,9 @@ impl Check {
 
     /// Monday is 0.
     fn weekday(&mut self, text: &str) -> Option<i32> {
-        const DAYS: [&str; 7] = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
-        let found = (0..).zip(DAYS).find(|(_, day)| day.eq_ignore_ascii_case(text));
+        let found = (0..).zip(WEEKDAYS).find(|(_, day)| day.eq_ignore_ascii_case(text));
         if found.is_none() {
-            self.wrong("like", format!("is {text:?}, must be a weekday: {}", DAYS.join(", ")));
+            self.wrong("like", format!("is {text:?}, must be a weekday: {}", WEEKDAYS.join(", ")));
         }
         found.map(|(index, _)| index)
     }

@@ -73,7 +73,7 @@ impl Calendar {
         mut ordinary: Option<Ordinary<'_>>,
     ) -> Vec<Event> {
         let holidays = self.holiday_peaks(from, to, learned);
-        let peaks: Vec<&Peak> = self.peaks.iter().chain(&holidays).collect();
+        let peaks: Vec<&Peak> = self.peaks.iter().chain(holidays.iter().map(|(_, peak)| peak)).collect();
         let mut parts = Vec::new();
         for (index, peak) in peaks.iter().enumerate() {
             let (start, end) = peak.span();
@@ -118,34 +118,55 @@ impl Calendar {
 
     /// What each entry does by itself, in the order of [`Self::entries`].
     pub fn effects(&self, mut ordinary: Option<Ordinary<'_>>) -> Vec<EntryEffect> {
-        let entries: Vec<_> =
-            self.entries().map(|(name, from, to)| (name.to_owned(), from, to)).enumerate().collect();
-        let learned = LearnedHolidays::default();
-        let mut effects = Vec::with_capacity(entries.len());
-        for (index, (name, from, to)) in entries {
-            let events = match ordinary.as_mut() {
-                Some(ordinary) => self.alone(index).events(from, to, &learned, Some(&mut **ordinary)),
-                None => self.alone(index).events(from, to, &learned, None),
-            };
-            let added = events.iter().map(|event| {
-                let promised = event.change.added_per_second * seconds_between(event.from, event.to);
-                let times = event.change.uplift - 1.0;
-                match ordinary.as_mut() {
-                    Some(ordinary) => Some(times * ordinary(event.from, event.to) + promised),
-                    None => (promised > 0.0).then_some(promised),
-                }
-            });
-            let added = added.sum();
-            let ordinary = ordinary.as_mut().map(|ordinary| ordinary(from, to));
-            effects.push(EntryEffect { name, from, to, ordinary, added });
-        }
-        effects
+        let alone = (0..self.entries().count()).map(|index| self.alone(index));
+        alone.filter_map(|alone| alone.lone_effect(&mut ordinary)).collect()
     }
 
-    /// Public holidays as peaks, where nothing else is said of their day.
-    fn holiday_peaks(&self, from: Timestamp, to: Timestamp, learned: &LearnedHolidays) -> Vec<Peak> {
+    /// What each public holiday in force from `from` to `to` does, in order of time.
+    pub fn holiday_effects(
+        &self,
+        from: Timestamp,
+        to: Timestamp,
+        learned: &LearnedHolidays,
+        mut ordinary: Option<Ordinary<'_>>,
+    ) -> Vec<EntryEffect> {
+        let mut peaks = self.holiday_peaks(from, to, learned);
+        peaks.sort_by_key(|(_, peak)| peak.from);
+        let alone = peaks.into_iter().map(|(_, peak)| Self { peaks: vec![peak], ..Self::default() });
+        alone.filter_map(|alone| alone.lone_effect(&mut ordinary)).collect()
+    }
+
+    /// What a calendar of a single entry does.
+    fn lone_effect(&self, ordinary: &mut Option<Ordinary<'_>>) -> Option<EntryEffect> {
+        let (name, from, to) = self.entries().next()?;
+        let learned = LearnedHolidays::default();
+        let events = match ordinary {
+            Some(ordinary) => self.events(from, to, &learned, Some(&mut **ordinary)),
+            None => self.events(from, to, &learned, None),
+        };
+        let added = events.iter().map(|event| {
+            let promised = event.change.added_per_second * seconds_between(event.from, event.to);
+            let times = event.change.uplift - 1.0;
+            match ordinary {
+                Some(ordinary) => Some(times * ordinary(event.from, event.to) + promised),
+                None => (promised > 0.0).then_some(promised),
+            }
+        });
+        let added = added.sum();
+        let ordinary = ordinary.as_mut().map(|ordinary| ordinary(from, to));
+        Some(EntryEffect { name: name.to_owned(), from, to, ordinary, added })
+    }
+
+    /// Public holidays as peaks, where nothing else is said of their day, each with the place of its
+    /// country.
+    pub(super) fn holiday_peaks(
+        &self,
+        from: Timestamp,
+        to: Timestamp,
+        learned: &LearnedHolidays,
+    ) -> Vec<(usize, Peak)> {
         let mut peaks = Vec::new();
-        for holidays in &self.holidays {
+        for (of, holidays) in self.holidays.iter().enumerate() {
             for day in holidays.between(from, to) {
                 if self.is_named(day.from, day.to) {
                     continue;
@@ -158,7 +179,7 @@ impl Calendar {
                         Rise::Like((weekday - own).rem_euclid(7))
                     }
                 };
-                peaks.push(Peak {
+                let peak = Peak {
                     name: day.name.to_owned(),
                     by: None,
                     from: day.from,
@@ -169,7 +190,8 @@ impl Calendar {
                     confidence: holidays.confidence,
                     ramp_seconds: 0.0,
                     shape: None,
-                });
+                };
+                peaks.push((of, peak));
             }
         }
         peaks

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::{Calendar, LearnedHolidays};
+use super::{Calendar, LearnedHolidays, Ordinary};
 use crate::core::demand::forecast::{Change, Event, change_at, change_seen, later, seconds_between};
 use crate::core::demand::outlook::{Knot, Outlook};
 use crate::core::demand::present::Present;
@@ -44,31 +44,58 @@ pub fn foresee(outlook: &Outlook, events: &[Event], now: Timestamp) -> Outlook {
     Outlook { model: format!("{} and calendar", outlook.model), knots }
 }
 
-/// What the plan would look at if each entry within the horizon had not been told: its place in
-/// [`Calendar::entries`], and the outlook without it.
+/// An entry, or a public holiday in force, within the time that a plan looks at.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Near {
+    /// Its name.
+    pub name: String,
+    /// Start, ramps included.
+    pub from: Timestamp,
+    /// End, ramps included.
+    pub to: Timestamp,
+    /// All that the calendar says beside it.
+    rest: Calendar,
+}
+
+impl Calendar {
+    /// What changes orders from `from` to `to`: entries first, then public holidays; four at most, as
+    /// each takes a plan of its own.
+    pub fn near(&self, from: Timestamp, to: Timestamp) -> Vec<Near> {
+        let touches = |start: Timestamp, end: Timestamp| start < to && from < end;
+        let entries = self.entries().enumerate().filter(|(_, (_, start, end))| touches(*start, *end));
+        let entries = entries.map(|(index, (name, from, to))| Near {
+            name: name.to_owned(),
+            from,
+            to,
+            rest: self.without(index),
+        });
+        let holidays = self.holiday_peaks(from, to, &LearnedHolidays::default()).into_iter();
+        let holidays = holidays.map(|(of, peak)| {
+            let rest = self.without_holiday(of, &peak.name);
+            Near { name: peak.name, from: peak.from, to: peak.to, rest }
+        });
+        entries.chain(holidays).take(MOST_ENTRIES).collect()
+    }
+}
+
+/// What the plan would look at if each of `near` had not been told.
 ///
-/// `ordinary_per_second` weighs promised orders against uplifts.
+/// `ordinary` weighs promised orders against uplifts.
 pub fn without_entries(
     calendar: &Calendar,
+    near: &[Near],
     outlook: &Outlook,
     now: Timestamp,
-    ordinary_per_second: f64,
-) -> Vec<(usize, Outlook)> {
+    learned: &LearnedHolidays,
+    ordinary: Ordinary<'_>,
+) -> Vec<Outlook> {
     let until = later(now, outlook.knots.last().map_or(0.0, |knot| knot.x_seconds));
-    let mut ordinary = |from, to| ordinary_per_second * seconds_between(from, to);
-    let near = calendar.entries().enumerate().filter(|(_, (_, from, to))| *from < until && now < *to);
-    let near: Vec<usize> = near.map(|(index, _)| index).take(MOST_ENTRIES).collect();
-    if near.is_empty() {
-        return Vec::new();
-    }
-    let learned = LearnedHolidays::default();
-    let all = calendar.events(now, until, &learned, Some(&mut ordinary));
-    let mut without = Vec::with_capacity(near.len());
-    for index in near {
-        let rest = calendar.without(index).events(now, until, &learned, Some(&mut ordinary));
-        without.push((index, replaced(outlook, &all, &rest, now, ordinary_per_second)));
-    }
-    without
+    let all = calendar.events(now, until, learned, Some(&mut *ordinary));
+    let without = near.iter().map(|entry| {
+        let rest = entry.rest.events(now, until, learned, Some(&mut *ordinary));
+        replaced(outlook, &all, &rest, now, &mut *ordinary)
+    });
+    without.collect()
 }
 
 /// The outlook with the changes of `rest` in the place of those of `all`, which it holds.
@@ -77,12 +104,8 @@ fn replaced(
     all: &[Event],
     rest: &[Event],
     now: Timestamp,
-    ordinary_per_second: f64,
+    ordinary: Ordinary<'_>,
 ) -> Outlook {
-    let applied = |events: &[Event], at: Timestamp| {
-        let change = change_at(events, at).unwrap_or(Change::NONE);
-        change.uplift * ordinary_per_second + change.added_per_second
-    };
     let last = outlook.knots.last().map_or(0.0, |knot| knot.x_seconds);
     let edges = all.iter().chain(rest).flat_map(|event| [event.from, event.to]);
     let edges = edges.map(|edge| seconds_between(now, edge)).filter(|x| (0.0..last).contains(x));
@@ -95,8 +118,13 @@ fn replaced(
         let (until, deviation) = outlook.at(pair[1]);
         let orders = (until - outlook.at(pair[0]).0).max(0.0);
         let middle = later(now, 0.5 * (pair[0] + pair[1]));
-        let (with, without) = (applied(all, middle), applied(rest, middle));
-        mean += if with > 0.0 { orders * without / with } else { without * (pair[1] - pair[0]) };
+        let usual = ordinary(later(now, pair[0]), later(now, pair[1]));
+        let applied = |events: &[Event]| {
+            let change = change_at(events, middle).unwrap_or(Change::NONE);
+            change.uplift * usual + change.added_per_second * (pair[1] - pair[0])
+        };
+        let (with, without) = (applied(all), applied(rest));
+        mean += if with > 0.0 { orders * without / with } else { without };
         let times = if until > 0.0 { mean / until } else { 1.0 };
         knots.push(Knot { x_seconds: pair[1], mean, deviation: deviation * times });
     }

@@ -97,6 +97,31 @@ pub(super) fn codes() -> String {
     COUNTRIES.map(|(code, _)| code).join(", ")
 }
 
+/// A country whose public holidays are known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KnownCountry {
+    /// ISO 3166 code.
+    pub code: &'static str,
+    /// English name.
+    pub name: &'static str,
+    /// Its holidays in its language, each once.
+    pub holidays: Vec<&'static str>,
+}
+
+/// All countries that a calendar may name.
+pub fn known_countries() -> Vec<KnownCountry> {
+    let known = COUNTRIES.iter().map(|(code, country)| {
+        let mut holidays: Vec<&str> = Vec::new();
+        for name in country.holidays().iter().map(|holiday| holiday.name) {
+            if !holidays.contains(&name) {
+                holidays.push(name);
+            }
+        }
+        KnownCountry { code, name: country.name(), holidays }
+    });
+    known.collect()
+}
+
 /// Whether a country has a holiday of this name in any year.
 pub(super) fn has(country: Country, name: &str) -> bool {
     country.holidays().iter().any(|holiday| holiday.name.eq_ignore_ascii_case(name))

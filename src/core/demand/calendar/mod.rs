@@ -27,13 +27,14 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
+pub use check::WEEKDAYS;
 pub use document::{
     CalendarSpec, ClosureSpec, CutOffSpec, HolidaySpec, PeakCalendar, PeakSpec, PublicHolidaySpec,
 };
 pub use effect::{EntryEffect, Ordinary};
-pub use foresight::{foresee, less_explained, without_entries};
+pub use foresight::{Near, foresee, less_explained, without_entries};
 use holidays::Holidays;
-pub use holidays::LearnedHolidays;
+pub use holidays::{KnownCountry, LearnedHolidays, known_countries};
 pub use learned::{Measured, measure};
 
 /// `apiVersion` of the document.
@@ -146,6 +147,13 @@ impl Calendar {
         } else if entry - rest.peaks.len() < rest.closures.len() {
             rest.closures.remove(entry - rest.peaks.len());
         }
+        rest
+    }
+
+    /// The same without the public holiday `name` of one of its countries, by place.
+    fn without_holiday(&self, of: usize, name: &str) -> Self {
+        let mut rest = self.clone();
+        rest.holidays[of].except.push(name.to_owned());
         rest
     }
 

@@ -212,13 +212,18 @@ fn days_of_23_and_25_hours_are_whole_days() {
 
 /// A steady day of `rate` orders a minute without history; what is decided every minute.
 fn decisions(calendar: Option<Calendar>) -> Vec<crate::core::DecisionRecord> {
-    let rate = |at: Timestamp| if at < midnight(42) { 60.0 } else { 300.0 };
+    decisions_around(42, 300.0, calendar)
+}
+
+/// The same around the first midnight of a day that brings `then` orders a minute.
+fn decisions_around(day: i64, then: f64, calendar: Option<Calendar>) -> Vec<crate::core::DecisionRecord> {
+    let rate = |at: Timestamp| if at < midnight(day) { 60.0 } else { then };
     let policy = Policy { service_rate: crate::core::ServiceRate::PerMinute(6.0), ..Policy::default() };
     let mut workload = Workload::new(policy);
     if let Some(calendar) = calendar {
         workload.set_calendar(Arc::new(calendar));
     }
-    let minute = |index: i64| midnight(42) + SignedDuration::from_mins(index - 60);
+    let minute = |index: i64| midnight(day) + SignedDuration::from_mins(index - 60);
     (0..75)
         .map(|index| {
             let (from, at) = (minute(index - 1), minute(index));
@@ -422,6 +427,7 @@ fn everything_wrong_is_named_at_once() {
 
 /// Midnight in Prague of a date of 2026 is so many days after the first of June.
 const SAINTS_DAY: i64 = 34;
+const SAINTS: &str = "Den slovanských věrozvěstů Cyrila a Metoděje";
 
 #[test]
 fn public_holidays_bring_what_is_said_of_them() {
@@ -474,6 +480,67 @@ fn a_holiday_without_a_factor_is_as_past_ones_were() {
     assert!((second / plain - 0.6).abs() < 0.05, "{second} of {plain} after one holiday of a fifth");
     let unknown = days_ahead(Some(&calendar), 30, 5)[4];
     assert!(close(unknown, days_ahead(None, 30, 5)[4]), "{unknown}: nothing was learned yet");
+}
+
+#[test]
+fn a_public_holiday_is_told_with_what_it_takes_away() {
+    let lower = calendar("publicHolidays: [{country: CZ, uplift: 0.5}]");
+    let part = &decisions_around(SAINTS_DAY, 30.0, Some(lower.clone()))[58].calendar[0];
+    assert_eq!((part.name.as_str(), part.from), (SAINTS, midnight(SAINTS_DAY)));
+    // Half of 60 a minute, from two minutes on.
+    let halves = -30.0 * (part.horizon_seconds / 60.0 - 2.0);
+    assert!(close(part.orders, halves) && part.replicas < 0 && part.ahead < 0, "{part:?}, {halves} orders");
+    let named = "publicHolidays: [{country: CZ, uplift: 0.5}]\nclosures: [{name: shut, from: 2026-07-05, to: 2026-07-05}]";
+    let names: Vec<String> = decisions_around(SAINTS_DAY, 0.0, Some(calendar(named)))[58]
+        .calendar
+        .iter()
+        .map(|part| part.name.clone())
+        .collect();
+    assert_eq!(names, ["shut"], "a holiday of its own takes the place of the country's");
+
+    let mut forecast = fed_with(Some(&lower), 30, |from| usual(prague().to_datetime(from).hour()));
+    let ordinary = forecast.ordinary(midnight(SAINTS_DAY), midnight(SAINTS_DAY + 1)).unwrap();
+    let learned = LearnedHolidays::default();
+    let mut usually = |from, to| forecast.ordinary(from, to).unwrap();
+    let effects = lower.holiday_effects(midnight(30), midnight(60), &learned, Some(&mut usually));
+    assert_eq!(effects.len(), 2, "{effects:?}");
+    assert_eq!(effects[0].name, SAINTS);
+    assert!(close(effects[0].added.unwrap(), -0.5 * ordinary), "{effects:?} of {ordinary}");
+    let unknown = lower.holiday_effects(midnight(30), midnight(60), &learned, None);
+    assert_eq!(unknown[0].added, None);
+}
+
+/// With a forecast, what a holiday takes is what Sundays have less.
+#[test]
+fn a_holiday_like_a_sunday_takes_from_the_plan_what_sundays_lack() {
+    let sundays = |from: Timestamp| {
+        let local = prague().to_datetime(from);
+        let part = if local.weekday() == jiff::civil::Weekday::Sunday { 0.25 } else { 1.0 };
+        part * usual(local.hour())
+    };
+    let calendar = calendar("publicHolidays: [{country: CZ, like: Sun}]");
+    let monday = SAINTS_DAY + 1;
+    let noon = midnight(monday) + SignedDuration::from_hours(12);
+    let mut forecast = fed_with(Some(&calendar), monday, sundays);
+    let outlook = {
+        let present = crate::core::demand::outlook::PresentRate {
+            orders_per_second: 0.25 * usual(12) / 3600.0,
+            relative_uncertainty: 0.1,
+        };
+        for hour in 0..12 {
+            let from = midnight(monday) + SignedDuration::from_hours(hour);
+            let count = 0.25 * usual(i8::try_from(hour).unwrap());
+            forecast.observe(&Interval { from, to: from + SignedDuration::from_hours(1), count });
+        }
+        forecast.outlook(noon, &present, 3600.0).unwrap()
+    };
+    let near = calendar.near(noon, noon + SignedDuration::from_hours(1));
+    assert_eq!(near[0].name, "Den upálení mistra Jana Husa");
+    let learned = LearnedHolidays::default();
+    let mut ordinary = |from, to| forecast.ordinary(from, to).unwrap();
+    let without = without_entries(&calendar, &near, &outlook, noon, &learned, &mut ordinary);
+    let times = without[0].at(3600.0).0 / outlook.at(3600.0).0;
+    assert!((times / 4.0 - 1.0).abs() < 0.05, "without the holiday {times} times as many");
 }
 
 #[test]

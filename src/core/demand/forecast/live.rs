@@ -98,11 +98,6 @@ impl ProfileForecast {
         self.events = events;
     }
 
-    /// What public holidays were learned to bring.
-    pub fn holidays(&self) -> &LearnedHolidays {
-        &self.holidays
-    }
-
     /// Names and weights of the candidate models in use, heaviest first.
     pub fn candidates(&self) -> Vec<(String, f64)> {
         let mut weights = self.model.weights();
@@ -429,6 +424,10 @@ impl ArrivalForecast for ProfileForecast {
 
     fn ordinary_orders(&mut self, from: Timestamp, to: Timestamp) -> Option<f64> {
         self.ordinary(from, to).ok()
+    }
+
+    fn learned_holidays(&self) -> Option<&LearnedHolidays> {
+        Some(&self.holidays)
     }
 
     fn quality(&self) -> Option<ForecastQuality> {
