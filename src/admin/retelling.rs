@@ -218,6 +218,9 @@ fn bound_sentence(bound: &Bound) -> String {
         BoundKind::Activation => "activationQueueLength",
         BoundKind::Doubt => "doubt about the data, on which nothing is scaled down",
         BoundKind::Hold => "the hold against flapping",
+        BoundKind::Unlearned => {
+            "the start: no service rate was seen yet, which twice the ready workers will show"
+        }
     };
     format!("Changed from {from} to {to} by {why}")
 }

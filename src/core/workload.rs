@@ -13,9 +13,11 @@ use super::demand::ledger::Ledger;
 use super::demand::outlook::{ArrivalForecast, Outlook};
 use super::demand::present::Present;
 use super::observation::{LeadTimes, NodeSlots, Observation, Replicas};
-use super::plan::situation::KnownEntry;
-use super::plan::tuning::{CYCLE_SECONDS, HORIZON_LIMIT_SECONDS, HORIZON_SECONDS, SETTLED_SECONDS};
-use super::plan::{Fleet, Situation, decide};
+use super::plan::situation::{KnownEntry, ServiceSource};
+use super::plan::tuning::{
+    CYCLE_SECONDS, FIRST_REPLICAS, HORIZON_LIMIT_SECONDS, HORIZON_SECONDS, SETTLED_SECONDS,
+};
+use super::plan::{Fleet, Service, Situation, decide};
 use super::policy::Policy;
 
 /// All that is remembered of one workload between two observations.
@@ -28,6 +30,8 @@ pub struct Workload {
     deadlines: Deadlines,
     now: f64,
     replicas: Option<(f64, Replicas)>,
+    /// Workers that were ready at the first observation that told them, and its moment.
+    found: Option<(f64, u32)>,
     pending_since: Option<f64>,
     nodes: Option<NodeSlots>,
     lead_times: LeadTimes,
@@ -84,6 +88,7 @@ impl Workload {
             deadlines: Deadlines::default(),
             now: f64::NEG_INFINITY,
             replicas: None,
+            found: None,
             pending_since: None,
             nodes: None,
             lead_times: LeadTimes { pod_seconds: None, node_seconds: None },
@@ -175,6 +180,7 @@ impl Workload {
                 // long as anything that was wanted a moment ago.
                 let there = replicas.wanted.unwrap_or(0).max(replicas.existing());
                 self.decided.push_back(Decided { at: now, planned: there, desired: there });
+                self.found = Some((now, replicas.ready));
             }
         }
         self.nodes = observation.nodes.or(self.nodes);
@@ -259,6 +265,7 @@ impl Workload {
                 .or(self.decided.front())
                 .map(|decided| decided.desired),
             busy_at_start: self.ledger.busy_at_start(now, &service),
+            unlearned_replicas: self.unlearned_replicas(now, &service),
             contention_replicas: self.ledger.contention(now),
         }
     }
@@ -341,6 +348,24 @@ impl Workload {
 
     fn ready(&self) -> Option<u32> {
         self.replicas.as_ref().map(|(_, replicas)| replicas.ready)
+    }
+
+    /// While the service rate is a guess: at most twice the ready workers, which soon show what it is, and
+    /// at first twice those that were found, which somebody wanted. A guess too slow by a factor would ask
+    /// for so many times too many, all at once.
+    fn unlearned_replicas(&self, now: f64, service: &Service) -> Option<u32> {
+        if service.source != ServiceSource::Prior {
+            return None;
+        }
+        let twice = |replicas: u32| replicas.saturating_mul(2).max(FIRST_REPLICAS);
+        let Some((_, replicas)) = &self.replicas else {
+            let minute_ago = self.decided.iter().rev().find(|decided| now - decided.at >= 60.0);
+            return Some(twice(minute_ago.map_or(0, |decided| decided.desired)));
+        };
+        let found = self.found.filter(|(at, found)| *found > 0 && now - at < SETTLED_SECONDS);
+        let most = found.map_or(u32::MAX, |(_, found)| twice(found));
+        let there = replicas.existing().max(replicas.wanted.unwrap_or(0));
+        Some(twice(replicas.ready).min(most).max(there))
     }
 
     /// The pods as last read, with the time that each still needs.

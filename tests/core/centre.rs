@@ -48,6 +48,11 @@ impl Centre {
         }
     }
 
+    /// So many orders are there at the start.
+    pub(crate) fn enqueue(&mut self, orders: f64) {
+        self.queue.push_back((self.now, orders));
+    }
+
     /// Runs until `until` seconds, `rate(t)` orders arriving a second.
     pub(crate) fn run(&mut self, until: f64, rate: impl Fn(f64) -> f64) {
         while self.now < until {

@@ -1,5 +1,6 @@
 //! The core in a closed loop with a centre that has no noise.
 
+use peakscaler::core::decision::BoundKind;
 use peakscaler::core::{Policy, ServiceRate};
 
 use crate::centre::Centre;
@@ -70,6 +71,20 @@ fn with_nothing_to_do_it_goes_to_zero_and_stays() {
     assert_eq!(centre.decided.last(), Some(&0));
     let last_hour = &centre.decided[centre.decided.len() - 240..];
     assert!(last_hour.iter().all(|desired| *desired == 0));
+}
+
+#[test]
+fn a_full_queue_at_the_start_is_not_planned_for_at_a_guessed_rate() {
+    // Ten seconds an order where thirty are assumed, and a backlog that a guess would want hundreds for.
+    let mut centre = Centre::new(policy(300.0), 10.0, 0);
+    centre.enqueue(2000.0);
+    centre.run(30.0, |_| 0.5);
+    assert!(centre.decided.iter().all(|desired| *desired == 10), "{:?}", centre.decided);
+    let last = centre.last.as_ref().unwrap();
+    assert!(last.reason.contains("no service rate was seen yet"), "{}", last.reason);
+    assert!(last.bounds.iter().any(|bound| bound.kind == BoundKind::Unlearned), "{:?}", last.bounds);
+    centre.run(900.0, |_| 0.5);
+    assert!(centre.longest_wait <= 300.0, "{}", centre.longest_wait);
 }
 
 #[test]

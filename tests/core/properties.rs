@@ -116,6 +116,7 @@ prop_compose! {
             settled_replicas: memory.1.max(memory.2),
             minute_ago_replicas: memory.3,
             busy_at_start: memory.3.filter(|busy| busy % 2 == 0),
+            unlearned_replicas: None,
             contention_replicas: None,
         }
     }
@@ -222,6 +223,7 @@ fn the_due_curve_names_what_binds() {
         settled_replicas: 10,
         minute_ago_replicas: Some(10),
         busy_at_start: None,
+        unlearned_replicas: None,
         contention_replicas: None,
     };
     let record = decide(&situation, &policy);

@@ -119,6 +119,11 @@ impl Outcome {
         self.replica_seconds / self.work_seconds.max(1.0)
     }
 
+    /// Replicas that had work, on average.
+    pub(crate) fn needed(&self) -> f64 {
+        self.work_seconds / self.scored_seconds
+    }
+
     /// Replicas that had nothing to do, on average.
     pub(crate) fn idle_replicas(&self) -> f64 {
         (self.replica_seconds - self.work_seconds) / self.scored_seconds

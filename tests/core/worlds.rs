@@ -27,6 +27,54 @@ pub(crate) fn ample(seed: u64) -> World {
     world
 }
 
+/// Prints how the core does in many worlds, by what is counted in them.
+#[test]
+#[ignore = "prints figures: WORLDS=600 cargo test --profile profiling --test core figures -- --ignored --nocapture"]
+fn figures() {
+    let worlds: Vec<_> = seeds(600).map(draw::world).collect();
+    let half = worlds.len() / 2;
+    let run = |worlds: &[World]| worlds.iter().map(World::run).collect::<Vec<_>>();
+    let outcomes = std::thread::scope(|scope| {
+        let other = scope.spawn(|| run(&worlds[half..]));
+        let mut outcomes = run(&worlds[..half]);
+        outcomes.extend(other.join().unwrap());
+        outcomes
+    });
+    println!(
+        "counted      worlds  late orders  mean of worlds  idle  peak over least  actions a day  hours over work"
+    );
+    for (counted, arrivals, completions) in [
+        ("both", true, true),
+        ("arrivals", true, false),
+        ("completions", false, true),
+        ("nothing", false, false),
+    ] {
+        let here: Vec<_> = worlds
+            .iter()
+            .zip(&outcomes)
+            .filter(|(world, _)| {
+                world.instruments.arrivals_delay.is_some() == arrivals
+                    && world.instruments.completions_delay.is_some() == completions
+            })
+            .collect();
+        let mean = |of: &dyn Fn(&Outcome) -> f64| {
+            here.iter().map(|(_, outcome)| of(outcome)).sum::<f64>() / here.len() as f64
+        };
+        let late = |outcome: &Outcome| f64::from(outcome.late);
+        let orders = |outcome: &Outcome| f64::from(outcome.orders).max(1.0);
+        println!(
+            "{counted:11} {:7} {:10.3} % {:13.3} % {:5.3} {:16.2} {:14.0} {:16.3}",
+            here.len(),
+            100.0 * mean(&late) / mean(&orders),
+            100.0 * mean(&|outcome| late(outcome) / orders(outcome)),
+            mean(&|outcome| outcome.idle_replicas() / (outcome.needed() + 1.0)),
+            mean(&|outcome| (f64::from(outcome.peak) / outcome.least_peak.max(1.0)).ln()).exp(),
+            mean(&Outcome::actions_a_day),
+            mean(&|outcome| outcome.hours_over_work().min(20.0)),
+        );
+    }
+}
+
 fn summary(outcome: &Outcome, world: &World) -> String {
     format!(
         "seed {}: {} of {} late, longest wait {:.0} s, {:.2} x the work, {:.1} idle, peak {}, {:.0} actions a day",
@@ -47,7 +95,7 @@ fn with_ample_time_no_order_is_late_and_little_is_idle() {
         let world = ample(seed);
         let outcome = world.run();
         let text = summary(&outcome, &world);
-        let needed = outcome.work_seconds / outcome.scored_seconds;
+        let needed = outcome.needed();
         assert_eq!(outcome.late, 0, "{text}");
         assert!(outcome.idle_replicas() <= 1.2 + 0.35 * needed, "{text}; {needed:.1} are needed");
         assert!(outcome.actions_a_day() <= 1000.0, "{text}");

@@ -12,6 +12,8 @@ const BIN_SECONDS_F32: f32 = 15.0;
 const FINE_BINS: usize = 256;
 /// Fine bins that make a coarse one: 5 minutes.
 const COARSE: i64 = 20;
+/// A usual bin is known from so many.
+const USUAL_BINS: usize = 8;
 /// Coarse bins kept: 24 hours.
 const COARSE_BINS: usize = 288;
 
@@ -194,7 +196,7 @@ impl ArrivalLog {
             .filter(|(_, covered)| *covered > 0.5)
             .map(|(orders, covered)| orders / covered)
             .collect();
-        if (orders.len() as f64) < seconds / BIN_SECONDS / 2.0 {
+        if orders.len() < USUAL_BINS {
             return None;
         }
         let middle = orders.len() / 2;

@@ -13,6 +13,10 @@ const ZERO_SECONDS: f64 = 120.0;
 const ZERO_SHARE: f64 = 0.1;
 /// The same upwards: the safe side is believed sooner.
 const JUMP_UP_READINGS: u32 = 2;
+/// Weight of the newest innovation in their moving average ...
+const BIAS_WEIGHT: f64 = 0.25;
+/// ... which is no chance beyond so many of its variances: then the flows are wrong, not the counter.
+const BIAS_VARIANCES: f64 = 4.0;
 /// A reading this many standard deviations off is a jump.
 const GATE_DEVIATIONS: f64 = 4.0;
 
@@ -28,6 +32,9 @@ pub struct CounterFilter {
     /// Moment of the first of the readings that contradict.
     jumped_at: f64,
     read_before: bool,
+    /// The last innovation, and a moving average of them.
+    innovation: f64,
+    bias: f64,
 }
 
 impl Default for CounterFilter {
@@ -40,6 +47,8 @@ impl Default for CounterFilter {
             jump_is_up: false,
             jumped_at: 0.0,
             read_before: false,
+            innovation: 0.0,
+            bias: 0.0,
         }
     }
 }
@@ -57,7 +66,12 @@ impl CounterFilter {
 
     /// Variance of a reading of `messages`.
     pub fn noise_at(&self, messages: f64) -> f64 {
-        1.0 + self.noise * messages * messages
+        1.0 + self.proportional_noise_at(messages)
+    }
+
+    /// Of it, the part that grows with the messages: none while the counter has proved exact.
+    pub fn proportional_noise_at(&self, messages: f64) -> f64 {
+        self.noise * messages * messages
     }
 
     /// Whether the last reading contradicted what is known.
@@ -85,8 +99,14 @@ impl CounterFilter {
             return self.question(at, reading, innovation > 0.0);
         }
         self.jumps = 0;
-        let excess = (innovation * innovation - self.variance - 1.0) / (scale * scale).max(25.0);
+        // Noise differs from one reading to the next, a wrong rate is wrong the same way twice.
+        let changed = 0.5 * (innovation - self.innovation).powi(2);
+        self.innovation = innovation;
+        let excess = (changed - self.variance - 1.0) / (scale * scale).max(25.0);
         self.noise = (self.noise + 0.03 * (excess.max(0.0) - self.noise)).clamp(1e-6, 0.04);
+        self.bias += BIAS_WEIGHT * (innovation - self.bias);
+        let chance = (self.variance + noise) * BIAS_WEIGHT / (2.0 - BIAS_WEIGHT);
+        self.variance += (self.bias * self.bias - BIAS_VARIANCES * chance).max(0.0);
         let gain = self.variance / (self.variance + noise);
         self.messages = (self.messages + gain * innovation).max(0.0);
         self.variance *= 1.0 - gain;
@@ -108,6 +128,7 @@ impl CounterFilter {
         self.messages = reading;
         self.variance = self.noise_at(reading);
         self.jumps = 0;
+        (self.innovation, self.bias) = (0.0, 0.0);
         moved
     }
 }
@@ -156,6 +177,20 @@ mod tests {
         assert!(filter.doubtful() && filter.messages() < 60.0);
         filter.correct(90.0, 1010.0);
         assert!((filter.messages() - 1010.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn a_rate_that_is_wrong_is_not_taken_for_noise() {
+        let mut filter = settled(500.0);
+        let mut messages = 500.0;
+        for reading in 5..45 {
+            // Ninety come in a quarter of a minute and none were expected; the counter errs by a tenth.
+            messages += 90.0;
+            let error = if reading % 2 == 0 { 1.1 } else { 0.9 };
+            filter.advance(0.0, 4.0);
+            filter.correct(f64::from(reading) * 15.0, messages * error);
+        }
+        assert!((filter.messages() / messages - 1.0).abs() < 0.15, "{} of {messages}", filter.messages());
     }
 
     #[test]

@@ -19,6 +19,9 @@ const UNWITNESSED_SECONDS: f64 = 600.0;
 /// Spread of the service rate of which nothing is known, as a standard deviation of its logarithm.
 const PRIOR_SPREAD: f64 = 1.2;
 
+/// A spread of less than this is knowledge.
+const KNOWN_SPREAD: f64 = 0.5;
+
 /// A reading of less than this share of what is expected is not asked who was at work.
 const BELIEVABLE_SHARE: f64 = 0.3;
 
@@ -173,7 +176,8 @@ impl Ledger {
             return;
         };
         if !deep {
-            witness.watch(busy.min(before).round(), total - before, seconds);
+            let noise = 2.0 * self.filter.proportional_noise_at(total);
+            witness.watch(busy.min(before).round(), total - before, seconds, noise);
         }
         witness.learn(total - before, seconds, busy, deep, 2.0 * self.filter.noise_at(total));
     }
@@ -218,7 +222,7 @@ impl Ledger {
     pub fn busy_at_start(&self, now: f64, service: &Service) -> Option<u32> {
         let young = self.first_read_at.is_none_or(|first| now - first < START_SECONDS);
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a number of pods")]
-        (young || service.source == ServiceSource::Prior)
+        (young || self.witness.is_some() || service.source == ServiceSource::Prior)
             .then(|| (self.service.busy_replicas() - 0.02).ceil().max(0.0) as u32)
     }
 
@@ -252,6 +256,9 @@ impl Ledger {
             // Where nothing waits as many are needed as are busy, however fast they are.
             let doubt = witness.relative_deviation() * self.service.depth();
             service.lower_per_second = witness.service() * (-doubt).exp();
+            if witness.relative_deviation() < KNOWN_SPREAD {
+                service.source = ServiceSource::Learned;
+            }
         }
         service
     }

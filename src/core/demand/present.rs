@@ -13,6 +13,10 @@ const LUMP_DEVIATIONS: f64 = 3.5;
 const SLOPE_HALF_LIFE_SECONDS: f64 = 1200.0;
 /// The slope runs out with this time constant.
 const SLOPE_FADE_SECONDS: f64 = 1200.0;
+/// An end of what came before is looked for in the newest seconds of these lengths ...
+const RECENT_SECONDS: [f64; 3] = [180.0, 360.0, 720.0];
+/// ... which must be so many standard deviations below it.
+const ENDED_DEVIATIONS: f64 = 3.0;
 /// A surge is looked for in the newest seconds of this length, and in twice as many.
 const SURGE_SECONDS: f64 = 45.0;
 /// A surge that these newest seconds no longer show is over but for a remainder.
@@ -66,7 +70,9 @@ impl Present {
         });
         let slope =
             slope.clamp(-0.5 * level.rate / SLOPE_FADE_SECONDS, 1.5 * level.rate / SLOPE_FADE_SECONDS);
-        let trended = (level.rate + slope * level.age_seconds.min(600.0)).max(0.0);
+        let trended = (level.rate + slope * level.age_seconds.min(600.0))
+            .min(most_rate(log, now, dispersion, counter_variance))
+            .max(0.0);
         let seconds = level.seconds.max(15.0);
         let deviation = (dispersion * trended.max(0.3 / seconds) / seconds).sqrt();
         let mut present =
@@ -177,6 +183,20 @@ impl Present {
     }
 }
 
+/// The most that the newest minutes leave likely: what came before them has ended where they show far
+/// less than it.
+fn most_rate(log: &ArrivalLog, now: f64, dispersion: f64, counter_variance: f64) -> f64 {
+    let most = RECENT_SECONDS.map(|seconds| {
+        let (orders, covered) = log.recent(now, seconds);
+        if covered < 0.8 * seconds {
+            return f64::INFINITY;
+        }
+        let variance = dispersion * (orders + 1.0) + 2.0 * counter_variance;
+        (orders + ENDED_DEVIATIONS * variance.sqrt() + 1.0) / covered
+    });
+    most.into_iter().fold(f64::INFINITY, f64::min)
+}
+
 /// What the counters imply of the minutes whose arrivals are not known yet is weighed against the
 /// known rate, by the variance of either.
 fn belief(log: &ArrivalLog, now: f64, dispersion: f64, counter_variance: f64) -> Belief {
@@ -232,6 +252,15 @@ mod tests {
         let outlook = present.outlook(3600.0);
         assert!((outlook.at(1800.0).0 - 1800.0).abs() < 30.0);
         assert!(outlook.knots.windows(2).all(|pair| pair[0].x_seconds < pair[1].x_seconds));
+    }
+
+    #[test]
+    fn what_has_ended_is_not_expected_to_go_on() {
+        let mut minutes = vec![60.0; 60];
+        minutes.extend([0.0; 4]);
+        let (log, now) = log(&minutes);
+        let present = Present::read(&log, now, 1.0, 2.0);
+        assert!(present.rate() < 0.05, "{present:?}");
     }
 
     #[test]

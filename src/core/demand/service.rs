@@ -36,6 +36,8 @@ const CHANGE_SLOWER: f64 = 3.2;
 const CHANGE_FASTER: f64 = 4.0;
 /// Completions that are told by the counters are summed over at most so long.
 const LONGEST_SECONDS: f64 = 300.0;
+/// A pod that was taken away may finish its order for so long: it works and is not ready.
+const FINISHING_SECONDS: f64 = 600.0;
 /// Readings kept to integrate over.
 const SAMPLES: usize = 128;
 
@@ -47,6 +49,8 @@ struct Sample {
     visible: f64,
     delayed: f64,
     ready: Option<f64>,
+    /// The most that were ready of late: so many may be at work.
+    most_ready: f64,
 }
 
 impl Sample {
@@ -97,6 +101,8 @@ impl Posterior {
 struct Learned {
     orders: f64,
     busy: f64,
+    /// Workers that may have begun together.
+    together: f64,
     before: Posterior,
 }
 
@@ -108,6 +114,8 @@ pub struct ServiceLearner {
     recent: VecDeque<Learned>,
     concurrency: f64,
     contention: Contention,
+    /// Orders that workers which began together have yet to show, or have shown early.
+    phase: f64,
     seen: bool,
 }
 
@@ -119,6 +127,7 @@ impl Default for ServiceLearner {
             recent: VecDeque::new(),
             concurrency: 1.0,
             contention: Contention::default(),
+            phase: 0.0,
             seen: false,
         }
     }
@@ -153,7 +162,8 @@ impl ServiceLearner {
         if self.samples.len() >= SAMPLES {
             self.samples.pop_front();
         }
-        self.samples.push_back(Sample { at, in_flight, visible, delayed, ready });
+        let most_ready = self.most_ready(at, ready);
+        self.samples.push_back(Sample { at, in_flight, visible, delayed, ready, most_ready });
     }
 
     /// Learns from orders completed in `[from, to)`.
@@ -169,8 +179,9 @@ impl ServiceLearner {
         let (Some(before), Some(after)) = (self.messages(from), self.messages(to)) else { return true };
         let Some((busy, _)) = self.busy(from, to) else { return true };
         let completed = (orders + before - after).max(0.0);
-        // By what is expected, not by what was seen: else the luckier would count more.
-        let expected = (busy * self.posterior.mean()).max(0.1);
+        // By what is expected (in the long run what comes), not by what was seen: else the luckier would
+        // count more.
+        let expected = (busy * self.posterior.mean()).max(orders).max(0.1);
         let noise = 2.0 * counter_variance;
         if noise > expected && to - from < LONGEST_SECONDS {
             return false;
@@ -196,8 +207,15 @@ impl ServiceLearner {
     /// Replicas at work between the last reading and this one, on average.
     pub fn working_until(&self, reading: &QueueReading, ready: Option<u32>) -> Option<f64> {
         let QueueReading { visible, in_flight, delayed, .. } = *reading;
-        let next = Sample { at: 0.0, in_flight, visible, delayed, ready: ready.map(f64::from) };
-        Some(0.5 * (self.working(self.samples.back()?) + self.working(&next)))
+        let (last, ready) = (self.samples.back()?, ready.map(f64::from));
+        let most_ready = self.most_ready(last.at, ready);
+        let next = Sample { at: last.at, in_flight, visible, delayed, ready, most_ready };
+        Some(0.5 * (self.working(last) + self.working(&next)))
+    }
+
+    fn most_ready(&self, at: f64, ready: Option<f64>) -> f64 {
+        let recent = self.samples.iter().rev().take_while(|sample| at - sample.at <= FINISHING_SECONDS);
+        recent.filter_map(|sample| sample.ready).fold(ready.unwrap_or(0.0), f64::max)
     }
 
     /// Replicas at work at the last reading, or at the one before where there were more.
@@ -241,23 +259,32 @@ impl ServiceLearner {
             self.recent.pop_front();
         }
         let (orders, busy) = (weight * orders, weight * busy);
-        self.recent.push_back(Learned { orders, busy, before: self.posterior });
-        self.posterior.learn(orders, busy, share);
+        let together = self.together(from, to).min(busy / (to - from));
+        self.recent.push_back(Learned { orders, busy, together, before: self.posterior });
+        // Workers that began together don't show how long their orders take before these are done.
+        let phase =
+            (self.phase + busy * self.posterior.mean() - orders).clamp(-0.5 * together, 0.5 * together);
+        self.posterior.learn((orders + phase - self.phase).max(0.0), busy, share);
+        self.phase = phase;
         self.notice_change();
     }
 
     /// Looks for the moment after which the intervals contradict most what was known before it.
     fn notice_change(&mut self) {
-        let (mut orders, mut busy) = (0.0, 0.0);
+        let (mut orders, mut busy, mut together) = (0.0, 0.0, 0.0_f64);
         let (mut change, mut clearest) = (None, 1.0);
         for (index, learned) in self.recent.iter().enumerate().rev() {
             orders += learned.orders;
             busy += learned.busy;
+            together = together.max(learned.together);
             // At the old rate so many would be done; as many or so few must be there to tell.
             if orders.max(busy * learned.before.mean()) < CHANGE_ORDERS {
                 continue;
             }
-            let rate = orders.max(0.5) / busy;
+            // They finish together, too: each may have an order more or less to show.
+            let expected = busy * learned.before.mean();
+            let shown = orders + (expected - orders).clamp(-together, together);
+            let rate = shown.max(0.5) / busy;
             let measured = MEASURING_ERROR / (self.recent.len() - index) as f64;
             let variance =
                 COMPLETION_DISPERSION / orders.max(1.0) + learned.before.relative_variance() + measured;
@@ -273,7 +300,18 @@ impl ServiceLearner {
             let seconds = self.recent.iter().map(|learned| learned.busy).sum();
             self.posterior = Posterior { orders, seconds };
             self.recent.clear();
+            self.phase = 0.0;
         }
+    }
+
+    /// By how many the replicas at work have differed in `[from, to)` and shortly before: so many began, or
+    /// ended, at about the same time.
+    fn together(&self, from: f64, to: f64) -> f64 {
+        let near = |sample: &&Sample| sample.at >= from - FINISHING_SECONDS && sample.at <= to;
+        let working = self.samples.iter().filter(near).map(|sample| self.working(sample));
+        let (least, most) =
+            working.fold((f64::INFINITY, 0.0_f64), |(least, most), one| (least.min(one), most.max(one)));
+        (most - least).max(0.0)
     }
 
     /// Busy and ready replica-seconds in `[from, to)`; `None` where the samples do not reach.
@@ -304,8 +342,10 @@ impl ServiceLearner {
     fn working(&self, sample: &Sample) -> f64 {
         let by_messages = sample.in_flight / self.concurrency;
         match sample.ready {
-            Some(ready) if sample.visible > ready * self.concurrency.max(1.0) => ready,
-            Some(ready) => by_messages.min(ready),
+            Some(ready) if sample.visible > ready * self.concurrency.max(1.0) => {
+                by_messages.clamp(ready, sample.most_ready)
+            }
+            Some(_) => by_messages.min(sample.most_ready),
             None => by_messages,
         }
     }
@@ -417,6 +457,38 @@ mod tests {
         run(&mut learner, 0, 3600, 20, 1.0 / 30.0, 100.0);
         let rate = run(&mut learner, 3600, 180, 20, 1.0 / 54.0, 100.0);
         assert!((rate * 54.0 - 1.0).abs() < 0.15, "{rate}");
+    }
+
+    #[test]
+    fn pods_that_finish_their_order_after_a_step_down_are_no_faster_workers() {
+        let mut learner = ServiceLearner::default();
+        run(&mut learner, 0, 3600, 60, 1.0 / 300.0, 100.0);
+        for step in 1..=20_u32 {
+            // Sixty orders that were begun end one by one; only five pods are still ready.
+            let at = f64::from(3600 + step * 15);
+            learner.sample(at, &reading(0.0, (60.0 - 3.0 * f64::from(step)).max(5.0)), Some(5));
+            if step % 4 == 0 {
+                learner.learn(at - 60.0, at, 12.0);
+            }
+        }
+        let rate = learner.estimate(ServiceRate::Learned).per_second * 300.0;
+        assert!((0.7..1.8).contains(&rate), "{rate}");
+    }
+
+    #[test]
+    fn workers_that_begin_together_and_complete_nothing_yet_are_no_slower() {
+        let mut learner = ServiceLearner::default();
+        run(&mut learner, 0, 3600, 5, 1.0 / 240.0, 100.0);
+        let known = learner.estimate(ServiceRate::Learned).per_second;
+        for step in 1..=14_u32 {
+            let at = f64::from(3600 + step * 15);
+            learner.sample(at, &reading(500.0, 80.0), Some(80));
+            if step % 4 == 0 {
+                learner.learn(at - 60.0, at, 1.0);
+            }
+        }
+        let rate = learner.estimate(ServiceRate::Learned).per_second / known;
+        assert!((0.5..1.2).contains(&rate), "{rate}");
     }
 
     #[test]

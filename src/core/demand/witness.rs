@@ -154,17 +154,20 @@ impl CounterWitness {
 
     /// Takes in that the messages moved by `moved` in `seconds` while `working` replicas had an order
     /// each and none waited: as many come as go, and how many that is makes the messages wander.
-    pub fn watch(&mut self, working: f64, moved: f64, seconds: f64) {
+    /// `counter_variance`: of the move, by what the counter has shown of its own noise.
+    pub fn watch(&mut self, working: f64, moved: f64, seconds: f64, counter_variance: f64) {
         self.working += (1.0 - 0.5_f64.powf(seconds / USUAL_SECONDS)) * (working - self.working);
         // What rises at once is a lump; a noisy counter shows itself only where there is much to count.
         if !(0.5..=QUIET_ORDERS).contains(&working) || moved > MOST_COME || -moved > working + 0.5 {
             return;
         }
+        let (least, most) = (-(working + 0.5).floor(), MOST_COME.floor());
         for rate in &mut self.rates {
             let share = 1.0 - (-rate.service * seconds).exp();
-            let come = (self.working * share).max(LEAST_TURNOVER);
-            let gone = (working * share).max(LEAST_TURNOVER);
-            rate.weight *= difference(come, gone, moved.round());
+            let come = (self.working * share).max(LEAST_TURNOVER) + 0.5 * counter_variance;
+            let gone = (working * share).max(LEAST_TURNOVER) + 0.5 * counter_variance;
+            // Moves that are not looked at are no more likely to be missed by one rate than by another.
+            rate.weight *= difference(come, gone, moved.round()) / within(come, gone, least, most);
         }
         self.normalise();
     }
@@ -207,6 +210,16 @@ fn difference(more: f64, less: f64, by: f64) -> f64 {
     sum * (-more - less).exp()
 }
 
+/// Probability that the difference is from `least` to `most`.
+fn within(more: f64, less: f64, least: f64, most: f64) -> f64 {
+    let (mut by, mut sum) = (least, 0.0);
+    while by <= most {
+        sum += difference(more, less, by);
+        by += 1.0;
+    }
+    sum.max(f64::MIN_POSITIVE)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -244,7 +257,7 @@ mod tests {
             let mut witness = CounterWitness::new(1.0 / 30.0, 1.2);
             for second in (0..7200_u32).step_by(10) {
                 let works = |at: u32| f64::from(u8::from(at % 600 < service_seconds));
-                witness.watch(works(second), works(second + 10) - works(second), 10.0);
+                witness.watch(works(second), works(second + 10) - works(second), 10.0, 0.0);
             }
             let found = 1.0 / witness.service() / f64::from(service_seconds);
             assert!((0.65..1.5).contains(&found), "{found} of {service_seconds} s");

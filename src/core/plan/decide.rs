@@ -9,14 +9,15 @@ use super::situation::{Fleet, Situation};
 use super::string::{Corridor, Segment};
 use super::tuning::{
     CATCH_UP_SHARE, CUT_OFF_RESERVE, CYCLE_SECONDS, DEVIATIONS, DOUBTFUL_AGE_SECONDS, DOWN_SLACK_REPLICAS,
-    LEAST_CATCH_UP_SECONDS, NODE_DEVIATIONS, SETTLED_SHARE, SURE_DEVIATION, UP_SLACK_REPLICAS,
-    UP_SLACK_SHARE, WAIT_LIMIT, WAIT_RESERVE,
+    LEAST_CATCH_UP_SECONDS, NODE_DEVIATIONS, SETTLED_SHARE, SURE_DEVIATION, UNLIKELY_SILENCE,
+    UP_SLACK_REPLICAS, UP_SLACK_SHARE, WAIT_LIMIT, WAIT_RESERVE,
 };
 use crate::core::decision::{
     Binding, Bound, BoundKind, CalendarPart, DecisionError, DecisionRecord, ForecastSummary, Quantile,
     policy_version,
 };
 use crate::core::demand::forecast::distribution::{count_quantile, normal_quantile};
+use crate::core::demand::outlook::PRESENT_RATE;
 use crate::core::policy::Policy;
 
 /// Levels of the quantiles that are told.
@@ -33,7 +34,9 @@ pub fn decide(situation: &Situation, policy: &Policy) -> DecisionRecord {
         None => plan.binding(situation, policy, desired.unwrap_or(0), &bounds),
     };
     let existing = situation.fleet.as_ref().map_or(situation.last_desired.unwrap_or(0), Fleet::existing);
-    let ahead = plan.ahead.clamp(policy.min_replicas, policy.max_replicas.max(policy.min_replicas));
+    let most_ahead = situation.unlearned_replicas.map_or(u32::MAX, |most| most.saturating_mul(2));
+    let ahead =
+        plan.ahead.min(most_ahead).clamp(policy.min_replicas, policy.max_replicas.max(policy.min_replicas));
     let mut record = DecisionRecord {
         at: situation.at,
         desired,
@@ -281,6 +284,9 @@ fn bounded(situation: &Situation, policy: &Policy, plan: &Plan, bounds: &mut Vec
     if from_zero && !situation.activated && silent && policy.min_replicas == 0 {
         number.lower(BoundKind::Activation, 0);
     }
+    if let Some(most) = situation.unlearned_replicas {
+        number.lower(BoundKind::Unlearned, most);
+    }
     if let Some(most) = situation.contention_replicas {
         number.lower(BoundKind::Contention, most);
     }
@@ -312,8 +318,11 @@ fn planned(situation: &Situation, plan: &Plan) -> u32 {
 
 /// Whether an order is likely before a worker brought back from zero had earned its keep.
 fn expects_soon(situation: &Situation) -> bool {
-    let back = situation.pod_lead_seconds + situation.node_lead_seconds + 600.0;
-    situation.outlook.at(back).0 >= 0.7
+    let back = situation.pod_lead_seconds + situation.node_lead_seconds + 300.0;
+    // A rate at which so long a silence would be rare is over.
+    let is_over = situation.outlook.model == PRESENT_RATE
+        && situation.arrival_rate * situation.empty_seconds > UNLIKELY_SILENCE;
+    !is_over && situation.outlook.at(back).0 >= 0.7
 }
 
 /// Data that must not scale anything down.

@@ -66,6 +66,9 @@ pub struct Situation {
     /// Replicas at work, while too little was seen to plan for fewer.
     #[serde(default)]
     pub busy_at_start: Option<u32>,
+    /// The most to have while the service rate is a guess.
+    #[serde(default)]
+    pub unlearned_replicas: Option<u32>,
     /// Workers beyond this many no longer add throughput.
     pub contention_replicas: Option<u32>,
 }
