@@ -115,14 +115,15 @@ fn on_autoscaler(scene: &Scene<'_>, found: &mut Vec<Finding>) {
     if let Some(names) = names.filter(|names| !names.is_empty())
         && !names.iter().any(|name| name.ends_with(scene.metric_name))
     {
+        let told = scene.facts.scaled_object.found().and_then(|object| object.autoscaler_name.clone());
         let text = format!(
-            "KEDA has no metric {} in the HPA (it has {}): it looked while no peakscaler answered, and looks again at \
-             the next change of the ScaledObject; make one, for example: kubectl -n {} annotate scaledobject {} \
-             peakscaler/looked-at=\"$(date)\" --overwrite",
+            "KEDA has no metric {} in the HPA (it has {}): it looked while no peakscaler answered; from 2.21 on an \
+             external-push trigger has it look again within two minutes of an answer, otherwise a change does: kubectl -n \
+             {} annotate hpa {} peakscaler/looked-at=\"$(date)\" --overwrite",
             scene.metric_name,
             names.join(", "),
             scene.id.namespace,
-            scene.id.name
+            told.unwrap_or_else(|| format!("keda-hpa-{}", scene.id.name)),
         );
         found.push(Finding::new(FindingKind::MetricMissing, Severity::Critical, text));
     }

@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 use jiff::Timestamp;
 
 use crate::clock::seconds_between;
+use crate::core::plan::capacity::room_ahead;
 
 /// What was wanted ahead is held for this long.
 pub const HOLD_SECONDS: f64 = 120.0;
@@ -36,7 +37,7 @@ impl Wish {
         }
         self.wanted.push_back((now, ahead));
         let held = self.wanted.front().map_or(ahead, |(_, wanted)| *wanted);
-        let room = held.saturating_sub(existing);
+        let room = room_ahead(held, existing);
         if f64::from(room) <= SLACK_SHARE * f64::from(existing) { 0 } else { room }
     }
 }

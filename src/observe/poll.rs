@@ -54,8 +54,9 @@ pub(super) struct Schedule {
 
 /// The bound of the random wait after the first failure; it doubles with each further one.
 const FIRST_BACK_OFF_SECONDS: f64 = 5.0;
-/// The largest bound after ordinary failures: recovery is noticed within the period and this.
-const LONGEST_BACK_OFF_SECONDS: f64 = 60.0;
+/// The largest bound after ordinary failures: recovery is noticed within the period and this, so that KEDA has a number
+/// again within two of its polls (30 s).
+const LONGEST_BACK_OFF_SECONDS: f64 = 20.0;
 /// The largest bound while the other side throttles.
 const LONGEST_THROTTLED_SECONDS: f64 = 300.0;
 
@@ -274,8 +275,8 @@ mod tests {
             (1, false, 25.0),
             (2, false, 30.0),
             (3, false, 40.0),
-            (5, false, 80.0),
-            (500, false, 80.0),
+            (5, false, 40.0),
+            (500, false, 40.0),
             (1, true, 25.0),
             (5, true, 100.0),
             (500, true, 320.0),

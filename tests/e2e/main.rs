@@ -20,6 +20,8 @@ use support::cluster::Cluster;
 const BUILT: &str = "PEAKSCALER_E2E";
 /// Directory of a cluster that runs already, in place of one for this run.
 const CLUSTER: &str = "PEAKSCALER_E2E_CLUSTER";
+/// Kubeconfig of somebody else's cluster, in place of one for this run.
+const KUBECONFIG: &str = "PEAKSCALER_E2E_KUBECONFIG";
 
 fn main() -> ExitCode {
     if std::env::var_os(BUILT).is_none() {
@@ -35,7 +37,7 @@ fn main() -> ExitCode {
             ["down"] => down(&kept()).await,
             ["down", directory] => down(Path::new(directory)).await,
             ["report"] => support::report::page().map(|page| print!("{page}")),
-            names => run::run(names, std::env::var_os(CLUSTER).map(PathBuf::from)).await,
+            names => run::run(names, place()).await,
         }
     });
     match result {
@@ -45,6 +47,12 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn place() -> run::Where {
+    let path = |variable: &str| std::env::var_os(variable).map(PathBuf::from);
+    let kept = path(CLUSTER).map(run::Where::Kept);
+    kept.or_else(|| path(KUBECONFIG).map(run::Where::Foreign)).unwrap_or(run::Where::Own)
 }
 
 /// Where `make e2e-up` keeps its cluster.

@@ -1,7 +1,7 @@
 //! Replicas and nodes for a situation. Pure: the same situation and policy give the same record,
 //! bit for bit.
 
-use super::capacity::{done_by_fleet, height_at};
+use super::capacity::{done_by_fleet, height_at, room_ahead};
 use super::curves::{Curves, Strictness};
 use super::late::{self, Late};
 use super::reason;
@@ -43,7 +43,7 @@ pub fn decide(situation: &Situation, policy: &Policy) -> DecisionRecord {
         planned: planned(situation, &plan),
         active: desired.unwrap_or(0) > 0,
         ahead,
-        buffer: ahead.saturating_sub(existing.max(desired.unwrap_or(0))),
+        buffer: room_ahead(ahead, existing),
         binding,
         bounds,
         reason: String::new(),

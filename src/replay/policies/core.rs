@@ -12,6 +12,7 @@ use super::super::{Answer, ScalingPolicy};
 use super::foresight::Foresight;
 use crate::core::demand::forecast::ProfileForecast;
 use crate::core::demand::outlook::ArrivalForecast;
+use crate::core::plan::capacity::room_ahead;
 use crate::core::{DecisionRecord, Interval, Observation, Policy, ServiceRate, Workload};
 
 /// Width of the history's bins.
@@ -144,10 +145,13 @@ impl ScalingPolicy for CorePolicy {
         let Some(record) = &self.last else {
             return Answer { desired: None, active: false, buffer: 0 };
         };
+        // The simulated autoscaler asks for the pods in the same step: what is wanted now is there already.
+        let wanted = record.desired.unwrap_or(0);
+        let buffer = record.buffer.min(room_ahead(record.ahead, wanted));
         Answer {
             desired: record.desired.map(f64::from),
             active: record.active,
-            buffer: if self.buffers { record.buffer } else { 0 },
+            buffer: if self.buffers { buffer } else { 0 },
         }
     }
 

@@ -7,7 +7,7 @@ use futures::future::try_join_all;
 use serde_json::{Value, json};
 
 use crate::support::counters::Counters;
-use crate::support::nodes::{NodeTrack, POOL_LABEL, node_pool};
+use crate::support::nodes::{NodeTrack, POOL_LABEL};
 use crate::support::objects::{POLL_SECONDS, ScaledObject, deployment, keda_credentials};
 use crate::support::queue::Queue;
 use crate::support::scaler::Scaler;
@@ -52,7 +52,8 @@ impl Contender {
     async fn enter(scene: &Scene, name: &'static str) -> anyhow::Result<Self> {
         let queue = Queue::create(&scene.cluster, &format!("comparison-{name}")).await?;
         let deployment = deployment(&scene.namespace, name, (POOL_LABEL, name));
-        scene.cluster.apply(&[node_pool(name, CORES), deployment]).await?;
+        scene.add_pool(name, CORES).await?;
+        scene.cluster.apply(&[deployment]).await?;
         let client = scene.cluster.client.clone();
         let workers = Workers::start(client, &scene.namespace, name, &queue, SERVICE_TIME);
         let counters = Counters::start(&queue, &workers).await;

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use crate::support::gate::Gate;
 use crate::support::objects::{ScaledObject, keda_credentials, workers};
 use crate::support::queue::Queue;
+use crate::support::room::until_found;
 use crate::support::scaler::{Replica, Scaler};
 use crate::support::scene::{PATIENCE, Scene};
 use crate::support::track::Track;
@@ -15,6 +16,10 @@ const OURS: i32 = 6;
 const MESSAGES: usize = 60;
 /// `sqs / 5` of the shipped formula.
 const KEDAS: i32 = 12;
+/// What is found when KEDA does not ask for our metric.
+const FINDING: &str = "metric_missing";
+/// So long after an edit KEDA has tried its stream four times, and will not again for a quarter of a minute.
+const LAST_TRY_SECONDS: f64 = 16.0;
 
 pub(crate) async fn run(scene: &Scene) -> anyhow::Result<()> {
     let queue = Queue::create(&scene.cluster, "degraded").await?;
@@ -45,35 +50,74 @@ pub(crate) async fn run(scene: &Scene) -> anyhow::Result<()> {
     let opened = scene.seconds();
     let back = track.until("our number again", PATIENCE, |now| now.wanted == OURS).await?;
     scene.figure("our number again after", back.at_seconds - opened, "s");
-    edited_while_away(scene, &scaler, &replica, scaled_object, &track).await
+    let away = scene.seconds();
+    let absence = Away { scene, scaler: &scaler, replica: &replica };
+    absence.heals_by_command(&scaled_object).await?;
+    absence.heals_by_itself(&scaled_object).await?;
+    track.until("our number", PATIENCE, |now| now.wanted == OURS).await?;
+    let (_, least) = track.wanted_since(away).context("samples")?;
+    scene.figure("least replicas over two edits while peakscaler was away", least, "");
+    ensure!(least >= OURS, "the replicas went down to {least}");
+    Ok(())
 }
 
-/// Whoever edits the ScaledObject while we cannot be asked takes our metric out of it: until the next edit.
-async fn edited_while_away(
-    scene: &Scene,
-    scaler: &Scaler,
-    replica: &Replica,
-    scaled_object: ScaledObject,
-    track: &Track,
-) -> anyhow::Result<()> {
-    scaler.kill(replica).await?;
-    let edited = scaled_object.spec("cooldownPeriod", json!(21));
-    let away = scene.seconds();
-    scene.cluster.apply(std::slice::from_ref(&edited.0)).await?;
-    let lost = async || Ok((ours_among(scene).await? == Some(false)).then_some(()));
-    until("our metric is taken out of the ScaledObject", PATIENCE, lost).await?;
-    scene.tell("edited while peakscaler was away: its metric is no longer asked for");
-    scaler.start_again(replica).await?;
-    let (_, least) = track.wanted_since(away).context("samples")?;
-    scene.figure("least replicas over an edit while peakscaler was away", least, "");
-    ensure!(least >= OURS, "the replicas went down to {least}");
-    let back = scene.seconds();
-    scene.cluster.apply(&[edited.spec("cooldownPeriod", json!(20)).0]).await?;
-    let found = async || Ok((ours_among(scene).await? == Some(true)).then_some(()));
-    until("the next edit takes our metric in again", PATIENCE, found).await?;
-    scene.figure("asked for again, by the next edit, after", scene.seconds() - back, "s");
-    track.until("our number", PATIENCE, |now| now.wanted == OURS).await?;
-    Ok(())
+/// Whoever edits the ScaledObject while we cannot be asked takes our metric out of it.
+struct Away<'a> {
+    scene: &'a Scene,
+    scaler: &'a Scaler,
+    replica: &'a Replica,
+}
+
+impl Away<'_> {
+    /// We come back, find it, and are asked again by the command that the finding names.
+    async fn heals_by_command(&self, scaled_object: &ScaledObject) -> anyhow::Result<()> {
+        let scene = self.scene;
+        let edited = self.edited(scaled_object.clone().spec("cooldownPeriod", json!(21))).await?;
+        // KEDA opens its stream 2, 4, 8, 16 and 32 s after each failure, and looks again when it has one: not yet now.
+        let tried = async || Ok((scene.seconds() - edited > LAST_TRY_SECONDS).then_some(()));
+        until("KEDA waits longer for its stream", PATIENCE, tried).await?;
+        self.scaler.start_again(self.replica).await?;
+        let text = until_found(scene, self.scaler, "packers", FINDING).await?;
+        let found = scene.seconds();
+        scene.figure("what `explain` finds then", text.clone(), "");
+        let command = text.rsplit_once("kubectl ").context("a command")?.1.replace("\"$(date)\"", "now");
+        scene.cluster.kubectl(&command.split_whitespace().collect::<Vec<_>>()).await?;
+        self.asked_again().await?;
+        scene.figure("asked for again, by the command in the finding, after", scene.seconds() - found, "s");
+        Ok(())
+    }
+
+    /// We come back, and wait.
+    async fn heals_by_itself(&self, scaled_object: &ScaledObject) -> anyhow::Result<()> {
+        self.edited(scaled_object.clone()).await?;
+        self.scaler.start_again(self.replica).await?;
+        let back = self.scene.seconds();
+        self.asked_again().await?;
+        self.scene.figure("asked for again, by KEDA alone, after", self.scene.seconds() - back, "s");
+        Ok(())
+    }
+
+    /// Kills our only replica and edits the ScaledObject, until our metric is gone from it; returns when.
+    async fn edited(&self, scaled_object: ScaledObject) -> anyhow::Result<f64> {
+        self.scaler.kill(self.replica).await?;
+        self.scene.cluster.apply(&[scaled_object.0]).await?;
+        let lost = async || Ok((ours_among(self.scene).await? == Some(false)).then_some(()));
+        until("our metric is taken out of the ScaledObject", PATIENCE, lost).await?;
+        self.scene.tell("edited while peakscaler was away: its metric is no longer asked for");
+        Ok(self.scene.seconds())
+    }
+
+    /// Waits until KEDA asks for our metric, and nothing is found any more.
+    async fn asked_again(&self) -> anyhow::Result<()> {
+        let asked = async || Ok((ours_among(self.scene).await? == Some(true)).then_some(()));
+        until("our metric is asked for again", PATIENCE, asked).await?;
+        let none = async || {
+            let explained = self.scaler.explain(self.replica, &self.scene.namespace, "packers").await?;
+            let mut findings = explained["findings"].as_array().into_iter().flatten();
+            Ok((!findings.any(|finding| finding["kind"] == FINDING)).then_some(()))
+        };
+        until("nothing is found any more", PATIENCE, none).await
+    }
 }
 
 /// Whether KEDA asks for our metric; it is not known before KEDA has looked.

@@ -4,14 +4,9 @@ use std::time::Duration;
 
 use anyhow::ensure;
 
-use crate::support::counters::Counters;
-use crate::support::objects::{ScaledObject, workers};
-use crate::support::queue::Queue;
-use crate::support::scaler::Scaler;
 use crate::support::scene::Scene;
-use crate::support::track::Track;
+use crate::support::shop::Shop;
 use crate::support::until;
-use crate::support::workers::Workers;
 
 const ORDERS: usize = 3_000;
 const TARGET_WAIT_SECONDS: f64 = 240.0;
@@ -21,19 +16,9 @@ const PATIENCE: Duration = Duration::from_mins(6);
 const FADE: Duration = Duration::from_mins(18);
 
 pub(crate) async fn run(scene: &Scene) -> anyhow::Result<()> {
-    let queue = Queue::create(&scene.cluster, "drain").await?;
-    let scaler = Scaler::start(scene, 1, &[]).await?;
-    let track = Track::start(scene, "pickers");
-    scene.cluster.apply(&[workers(&scene.namespace, "pickers")]).await?;
-    let workers =
-        Workers::start(scene.cluster.client.clone(), &scene.namespace, "pickers", &queue, SERVICE_TIME);
-    let counters = Counters::start(&queue, &workers).await;
-    let scaled_object = ScaledObject::shipped("scaledobject.yaml", &scene.namespace, "pickers")?
-        .bounds(0, 100)
-        .reads(&scaler, &queue, scene.cluster.ports.sqs)
-        .ours(&[("targetWait", "240s"), ("serviceRate", "57"), ("maxReplicas", "100"), ("holdDown", "30s")]);
-    scene.cluster.apply(&[counters.read_by(scaled_object).0]).await?;
-    scene.is_polled("pickers").await?;
+    let shop = Shop::open(scene, 1, SERVICE_TIME).await?;
+    shop.scale(scene, 100, &[("targetWait", "240s"), ("serviceRate", "57"), ("holdDown", "30s")]).await?;
+    let Shop { queue, track, workers, .. } = &shop;
 
     let sent = scene.seconds();
     queue.send(ORDERS).await?;

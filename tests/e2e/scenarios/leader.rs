@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::ensure;
 
-use crate::support::nodes::{POOL_LABEL, node_pool};
+use crate::support::nodes::POOL_LABEL;
 use crate::support::objects::{ScaledObject, deployment};
 use crate::support::queue::Queue;
 use crate::support::room::{self, until_held};
@@ -20,7 +20,8 @@ pub(crate) async fn run(scene: &Scene) -> anyhow::Result<()> {
     room::grant(scene).await?;
     let scaler = room::scaler(scene, &[]).await?;
     let workers = deployment(&scene.namespace, "pickers", (POOL_LABEL, "leader"));
-    scene.cluster.apply(&[node_pool("leader", 200), workers, room::buffer(scene)?]).await?;
+    scene.add_pool("leader", 200).await?;
+    scene.cluster.apply(&[workers, room::buffer(scene)?]).await?;
     queue.send(100).await?;
     let base = ScaledObject::shipped("scaledobject.yaml", &scene.namespace, "pickers")?
         .bounds(0, MOST)

@@ -6,7 +6,7 @@ use anyhow::ensure;
 use jiff::Timestamp;
 use peakscaler::clock::Clock;
 
-use crate::support::nodes::{POOL_LABEL, node_pool};
+use crate::support::nodes::POOL_LABEL;
 use crate::support::objects::{ScaledObject, deployment};
 use crate::support::queue::Queue;
 use crate::support::room::{self, until_found, until_told};
@@ -39,7 +39,8 @@ pub(crate) async fn run(scene: &Scene) -> anyhow::Result<()> {
     std::fs::write(&file, peak)?;
     let scaler = room::scaler(scene, &["--calendar", &file.display().to_string()]).await?;
     let workers = deployment(&scene.namespace, "pickers", (POOL_LABEL, "limit"));
-    scene.cluster.apply(&[node_pool("limit", LIMIT), workers, room::buffer(scene)?]).await?;
+    scene.add_pool("limit", LIMIT).await?;
+    scene.cluster.apply(&[workers, room::buffer(scene)?]).await?;
     let object = ScaledObject::shipped("scaledobject.yaml", &scene.namespace, "pickers")?
         .bounds(1, 60)
         .reads(&scaler, &queue, scene.cluster.ports.sqs)

@@ -4,14 +4,11 @@ use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 
-use crate::support::counters::Counters;
-use crate::support::objects::{ScaledObject, workers};
-use crate::support::queue::Queue;
 use crate::support::scaler::{Replica, Scaler};
 use crate::support::scene::{PATIENCE, Scene};
+use crate::support::shop::{PICKERS, Shop};
 use crate::support::track::Track;
 use crate::support::until;
-use crate::support::workers::Workers;
 
 const SERVICE_TIME: Duration = Duration::from_secs(2);
 /// What is learned has taken effect when nothing went down for so long.
@@ -23,29 +20,14 @@ const MIN_READY: Duration = Duration::from_secs(35);
 const LONGEST: Duration = Duration::from_mins(10);
 
 pub(crate) async fn run(scene: &Scene) -> anyhow::Result<()> {
-    let queue = Queue::create(&scene.cluster, "restart").await?;
-    let scaler = Scaler::start(scene, 2, &[]).await?;
-    let track = Track::start(scene, "pickers");
-    scene.cluster.apply(&[workers(&scene.namespace, "pickers")]).await?;
-    let workers =
-        Workers::start(scene.cluster.client.clone(), &scene.namespace, "pickers", &queue, SERVICE_TIME);
-    let counters = Counters::start(&queue, &workers).await;
-    let scaled_object = ScaledObject::shipped("scaledobject.yaml", &scene.namespace, "pickers")?
-        .bounds(0, 60)
-        .reads(&scaler, &queue, scene.cluster.ports.sqs)
-        .ours(&[
-            ("targetWait", "90s"),
-            ("serviceRate", "learned"),
-            ("maxReplicas", "60"),
-            ("holdDown", "60s"),
-        ]);
-    scene.cluster.apply(&[counters.read_by(scaled_object).0]).await?;
-    scene.is_polled("pickers").await?;
+    let shop = Shop::open(scene, 2, SERVICE_TIME).await?;
+    let keys = [("targetWait", "90s"), ("serviceRate", "learned"), ("holdDown", "60s")];
+    shop.scale(scene, 60, &keys).await?;
 
     // The load only rises, so that nothing but the replacement could be a reason to go down.
-    let load = queue.send_for(LONGEST, |seconds| 2.0 + seconds / 75.0);
+    let load = shop.queue.send_for(LONGEST, |seconds| 2.0 + seconds / 75.0);
     tokio::select! {
-        replaced = replace(scene, &scaler, &track) => replaced,
+        replaced = replace(scene, &shop.scaler, &shop.track) => replaced,
         sent = load => anyhow::bail!("not replaced while {} orders came", sent?),
     }
 }
@@ -91,6 +73,6 @@ async fn replace(scene: &Scene, scaler: &Scaler, track: &Track) -> anyhow::Resul
 }
 
 async fn rate(scene: &Scene, scaler: &Scaler, replica: &Replica) -> anyhow::Result<f64> {
-    let explained = scaler.explain(replica, &scene.namespace, "pickers").await?;
+    let explained = scaler.explain(replica, &scene.namespace, PICKERS).await?;
     explained["decision"]["service_rate"].as_f64().context("no decision yet")
 }

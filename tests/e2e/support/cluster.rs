@@ -15,7 +15,7 @@ use tokio::process::Command;
 
 use super::dns::Names;
 use super::parts::{self, Ports, program, share};
-use super::process::{self, Part};
+use super::process::{self, Part, free_ports};
 use super::{keys, until};
 use crate::parts::process::{client as http_client, install_crypto};
 
@@ -25,7 +25,10 @@ const PATIENCE: Duration = Duration::from_mins(3);
 pub(crate) const FIXED_NODES: (&str, &str) = ("e2e/nodes", "fixed");
 
 pub(crate) struct Cluster {
+    /// Where its processes are kept track of.
     pub(crate) run: PathBuf,
+    /// Where its keys and kubeconfigs are.
+    files: PathBuf,
     pub(crate) ports: Ports,
     pub(crate) client: kube::Client,
     pub(crate) names: Names,
@@ -41,7 +44,7 @@ impl Cluster {
         keys::make(run, ports.api)?;
         let all = parts::all(run, &ports)?;
         fs::write(run.join("cluster.json"), serde_json::to_vec_pretty(&(ports, &all))?)?;
-        let cluster = Self::over(run, ports, all).await?;
+        let cluster = Self::over(run, run, ports, all).await?;
         let started = cluster.start_all().await;
         if started.is_err() {
             for name in process::started(run) {
@@ -56,15 +59,59 @@ impl Cluster {
     pub(crate) async fn found(run: &Path) -> anyhow::Result<Self> {
         let what = || format!("no cluster in {}: `make e2e-up` starts one", run.display());
         let (ports, all) = serde_json::from_slice(&fs::read(run.join("cluster.json")).with_context(what)?)?;
-        Self::over(run, ports, all).await
+        Self::over(run, run, ports, all).await
     }
 
-    async fn over(run: &Path, ports: Ports, all: Vec<Part>) -> anyhow::Result<Self> {
+    /// A cluster that somebody else runs, with KEDA in it: only the queue server and our replicas are started, in `run`.
+    pub(crate) async fn foreign(run: &Path, kubeconfig: &Path) -> anyhow::Result<Self> {
+        fs::create_dir_all(run)?;
+        let ports = Ports::free()?;
+        keys::borrow(run, kubeconfig)?;
+        let cluster = Self::over(run, run, ports, vec![parts::elastic_mq(run, &ports)?]).await?;
+        let keda = cluster.kubectl(&["get", "crd", "scaledobjects.keda.sh"]).await;
+        keda.context("KEDA is not in this cluster: install it first")?;
+        let (label, value) = FIXED_NODES;
+        let nodes =
+            cluster.kubectl(&["get", "nodes", "-l", &format!("{label}={value}"), "-o", "name"]).await?;
+        ensure!(!nodes.is_empty(), "no node for order workers: label some of kwok's with {label}={value}");
+        cluster.install().await?;
+        cluster.start("elasticmq")?;
+        cluster.sqs_answers().await?;
+        Ok(cluster)
+    }
+
+    /// Whether its parts are processes that a scenario may stop.
+    pub(crate) fn has_parts(&self) -> bool {
+        self.parts.iter().any(|part| part.name == "apiserver")
+    }
+
+    /// Whether it has Karpenter with kwok's nodes.
+    pub(crate) async fn has_nodes(&self) -> bool {
+        self.kubectl(&["get", "kwoknodeclass", "default"]).await.is_ok()
+    }
+
+    /// Another API server beside this cluster, which has nothing but the kinds of KEDA and what a user installs of us:
+    /// no Karpenter, and nobody who acts.
+    pub(crate) async fn bare(&self) -> anyhow::Result<Self> {
+        let files = self.run.join("second");
+        let [port] = free_ports()?;
+        keys::make(&files, port)?;
+        parts::second_api_server(&files, &self.ports, port).start(&self.run)?;
+        let bare = Self::over(&self.run, &files, self.ports, Vec::new()).await?;
+        bare.answers().await?;
+        bare.kubectl(&["apply", "--server-side", "-f", &share("keda-crds").display().to_string()]).await?;
+        bare.kubectl(&["wait", "--for=condition=Established", "crd", "--all", "--timeout=120s"]).await?;
+        bare.install().await?;
+        Ok(bare)
+    }
+
+    async fn over(run: &Path, files: &Path, ports: Ports, all: Vec<Part>) -> anyhow::Result<Self> {
         install_crypto();
-        let kubeconfig = Kubeconfig::read_from(run.join("kubeconfig"))?;
+        let kubeconfig = Kubeconfig::read_from(files.join("kubeconfig"))?;
         let config = kube::Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?;
         Ok(Self {
             run: run.to_owned(),
+            files: files.to_owned(),
             ports,
             client: kube::Client::try_from(config)?,
             names: Names::start().await?,
@@ -88,15 +135,19 @@ impl Cluster {
             self.start(name)?;
         }
         self.apply(&[node_class(), fixed_node()]).await?;
-        // As a user installs us. The pods of this Deployment are kwok's: the servers that answer are processes.
-        let manifests = Path::new(env!("CARGO_MANIFEST_DIR")).join("manifests");
-        self.kubectl(&["apply", "-k", &manifests.display().to_string()]).await?;
+        self.install().await?;
         self.is_ready("keda-operator", &format!("http://127.0.0.1:{}/readyz", self.ports.keda_health))
             .await?;
         self.is_ready("karpenter", &format!("http://127.0.0.1:{}/readyz", self.ports.karpenter_health))
             .await?;
         self.metrics_answer().await?;
         self.sqs_answers().await
+    }
+
+    /// As a user installs us. The pods of this Deployment are kwok's: the servers that answer are processes.
+    async fn install(&self) -> anyhow::Result<()> {
+        let manifests = Path::new(env!("CARGO_MANIFEST_DIR")).join("manifests");
+        self.kubectl(&["apply", "-k", &manifests.display().to_string()]).await.map(|_| ())
     }
 
     /// Starts a part by its name.
@@ -117,11 +168,6 @@ impl Cluster {
         self.metrics_answer().await
     }
 
-    /// Stops a part by its name.
-    pub(crate) async fn stop(&self, name: &str) -> anyhow::Result<()> {
-        process::stop(&self.run, name).await
-    }
-
     /// Ends all processes that were started in `run`: etcd last, since the API server does not end without it.
     pub(crate) async fn down(run: &Path) -> anyhow::Result<()> {
         let (last, first): (Vec<_>, Vec<_>) = process::started(run)
@@ -139,7 +185,6 @@ impl Cluster {
     /// Waits until the API server answers.
     pub(crate) async fn answers(&self) -> anyhow::Result<()> {
         let look = async || {
-            ensure!(process::is_running(&self.run, "apiserver"), "the API server has ended");
             let request = axum::http::Request::get("/readyz").body(Vec::new())?;
             Ok((self.client.request_text(request).await? == "ok").then_some(()))
         };
@@ -204,12 +249,12 @@ impl Cluster {
 
     /// The administrator's.
     pub(crate) fn kubeconfig(&self) -> PathBuf {
-        self.run.join("kubeconfig")
+        self.files.join("kubeconfig")
     }
 
     /// Our server's: a user with exactly the shipped roles.
     pub(crate) fn scaler_kubeconfig(&self) -> PathBuf {
-        self.run.join("scaler.kubeconfig")
+        self.files.join("scaler.kubeconfig")
     }
 
     /// An address of the loopback network that nobody else in this cluster was given.

@@ -1,10 +1,15 @@
-//! The cluster's certificates and kubeconfigs, made by `openssl`.
+//! The cluster's certificates and kubeconfigs, made by `openssl` or taken over.
 
 use std::fs;
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context as _, ensure};
+use serde_json::{Value, json};
+
+use super::parts::program;
 
 /// The user whom the shipped roles name.
 const SCALER_USER: &str = "/O=system:serviceaccounts/O=system:serviceaccounts:peakscaler/CN=system:serviceaccount:peakscaler:peakscaler";
@@ -30,6 +35,26 @@ pub(crate) fn make(run: &Path, api_port: u16) -> anyhow::Result<()> {
     }
     kubeconfig(run, &run.join("kubeconfig"), api_port, "admin")?;
     kubeconfig(run, &run.join("scaler.kubeconfig"), api_port, "scaler")
+}
+
+/// Makes `RUN/kubeconfig` and `RUN/scaler.kubeconfig` from the kubeconfig of somebody else's cluster; our server acts
+/// there as the user of the shipped roles.
+pub(crate) fn borrow(run: &Path, kubeconfig: &Path) -> anyhow::Result<()> {
+    let mut command = Command::new(program("kubectl"));
+    command.arg("--kubeconfig").arg(kubeconfig);
+    let output = command.args(["config", "view", "--raw", "--flatten", "--minify", "-o", "json"]).output()?;
+    let words = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "{}: {words}", kubeconfig.display());
+    let mut config: Value = serde_json::from_slice(&output.stdout)?;
+    write_private(&run.join("kubeconfig"), &config)?;
+    config["users"][0]["user"]["as"] = json!("system:serviceaccount:peakscaler:peakscaler");
+    write_private(&run.join("scaler.kubeconfig"), &config)
+}
+
+/// It holds keys: nobody else may read it.
+fn write_private(path: &Path, config: &Value) -> anyhow::Result<()> {
+    let mut file = fs::File::options().write(true).create(true).truncate(true).mode(0o600).open(path)?;
+    Ok(file.write_all(config.to_string().as_bytes())?)
 }
 
 /// The file of a key or certificate.

@@ -1,7 +1,5 @@
 //! A cluster as plain processes, and what scenarios do in it.
 
-#![allow(dead_code, reason = "for the scenarios to come")]
-
 pub(crate) mod cluster;
 pub(crate) mod counters;
 pub(crate) mod dns;
@@ -16,6 +14,7 @@ pub(crate) mod report;
 pub(crate) mod room;
 pub(crate) mod scaler;
 pub(crate) mod scene;
+pub(crate) mod shop;
 pub(crate) mod track;
 pub(crate) mod workers;
 

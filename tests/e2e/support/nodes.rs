@@ -15,7 +15,7 @@ pub(crate) const POOL_LABEL: &str = "karpenter.sh/nodepool";
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 
 /// A pool of nodes with 8 cores each, `cpu_limit` cores in all.
-pub(crate) fn node_pool(name: &str, cpu_limit: u32) -> Value {
+pub(super) fn node_pool(name: &str, cpu_limit: u32) -> Value {
     let class = json!({"group": "karpenter.kwok.sh", "kind": "KWOKNodeClass", "name": "default"});
     let on_demand = json!({"key": "karpenter.sh/capacity-type", "operator": "In", "values": ["on-demand"]});
     json!({"apiVersion": "karpenter.sh/v1", "kind": "NodePool", "metadata": {"name": name}, "spec": {

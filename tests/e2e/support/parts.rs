@@ -229,7 +229,16 @@ fn karpenter(run: &Path, ports: &Ports) -> anyhow::Result<Part> {
         .variable("INSTANCE_TYPES_FILE_PATH", types.display().to_string()))
 }
 
-fn elastic_mq(run: &Path, ports: &Ports) -> anyhow::Result<Part> {
+/// A second API server on the same etcd, whose objects are its own; its keys and kubeconfigs are in `files`.
+pub(crate) fn second_api_server(files: &Path, ports: &Ports, listens_on: u16) -> Part {
+    let mut part = api_server(files, ports).flag("etcd-prefix", "/second");
+    "apiserver-second".clone_into(&mut part.name);
+    // The last of two flags counts.
+    part.flag("secure-port", listens_on)
+}
+
+/// The queue server.
+pub(crate) fn elastic_mq(run: &Path, ports: &Ports) -> anyhow::Result<Part> {
     let port = ports.sqs;
     let config = run.join("elasticmq.conf");
     let text = format!(

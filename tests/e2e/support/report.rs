@@ -8,6 +8,9 @@ use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+/// The file of what concerns the whole run.
+const WHOLE: &str = "run.json";
+
 /// Something that happened.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Event {
@@ -50,26 +53,49 @@ pub(crate) struct Outcome {
     pub(crate) timeline: Vec<Event>,
 }
 
-/// Where the files are.
-pub(crate) fn directory() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("target/e2e/figures")
+/// A run in one go.
+#[derive(Debug, Serialize, Deserialize)]
+struct Whole {
+    seconds: f64,
+}
+
+/// Where the files of a whole run are, or of a part of one.
+pub(crate) fn directory(is_whole: bool) -> PathBuf {
+    let name = if is_whole { "figures" } else { "figures-of-some" };
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("target/e2e").join(name)
+}
+
+/// Takes the files of the run before away.
+pub(crate) fn begin(directory: &Path) -> anyhow::Result<()> {
+    let _ = fs::remove_dir_all(directory);
+    Ok(fs::create_dir_all(directory)?)
+}
+
+/// Notes that all scenarios of a whole run are through.
+pub(crate) fn end(directory: &Path, seconds: f64) -> anyhow::Result<()> {
+    Ok(fs::write(directory.join(WHOLE), serde_json::to_vec_pretty(&Whole { seconds })?)?)
 }
 
 impl Outcome {
-    pub(crate) fn write(&self) -> anyhow::Result<()> {
-        fs::create_dir_all(directory())?;
-        let path = directory().join(format!("{}.json", self.scenario));
+    pub(crate) fn write(&self, directory: &Path) -> anyhow::Result<()> {
+        let path = directory.join(format!("{}.json", self.scenario));
         Ok(fs::write(path, serde_json::to_vec_pretty(self)?)?)
     }
 }
 
-/// The page of the last outcome of every scenario.
+/// The page of the last whole run.
 pub(crate) fn page() -> anyhow::Result<String> {
-    let files = fs::read_dir(directory()).context("no figures: `make e2e` makes them")?;
+    let directory = directory(true);
+    let whole =
+        fs::read(directory.join(WHOLE)).context("no figures of a whole run: `make e2e` makes them")?;
+    let whole: Whole = serde_json::from_slice(&whole)?;
     let mut outcomes = Vec::new();
-    for file in files {
-        let outcome: Outcome = serde_json::from_slice(&fs::read(file?.path())?)?;
-        outcomes.push(outcome);
+    for file in fs::read_dir(&directory)? {
+        let path = file?.path();
+        if !path.ends_with(WHOLE) {
+            let outcome: Outcome = serde_json::from_slice(&fs::read(path)?)?;
+            outcomes.push(outcome);
+        }
     }
     outcomes.sort_by_key(|outcome| outcome.order);
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
@@ -79,8 +105,9 @@ pub(crate) fn page() -> anyhow::Result<String> {
          Kubernetes, KEDA, Karpenter (its kwok provider) and an SQS server run as plain processes; the versions are those that\n\
          `e2e/` pins. Pods and nodes are kwok's: a worker is Ready 4 to 12 s after it has a node, a node of Karpenter is\n\
          registered after 60 s. For each Ready worker a task takes orders from the queue. KEDA polls every 5 s, the HPA syncs\n\
-         every 15 s. peakscaler runs with the rights of the shipped roles. This run was on {cores} cores; times are\n\
-         in seconds of real time.\n"
+         every 15 s. peakscaler runs with the rights of the shipped roles. This run was on {cores} cores and took\n\
+         {:.1} minutes; times are in seconds of real time.\n",
+        whole.seconds / 60.0
     );
     for outcome in &outcomes {
         let _ = write!(page, "\n## {}\n\n{}.\n\n| figure | |\n|---|---|\n", outcome.scenario, outcome.proves);

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::core::v1::{Event, Pod};
 use kube::Api;
 use kube::api::{ApiResource, DynamicObject, GroupVersionKind, ListParams};
 use serde_json::{Value, json};
@@ -53,12 +53,21 @@ pub(crate) fn buffer(scene: &Scene) -> anyhow::Result<Value> {
     Ok(buffer)
 }
 
-/// A buffer's replicas.
-pub(crate) async fn held(scene: &Scene, name: &str) -> anyhow::Result<u64> {
+async fn buffer_as_it_is(scene: &Scene, name: &str) -> anyhow::Result<DynamicObject> {
     let kind = GroupVersionKind::gvk("autoscaling.x-k8s.io", "v1beta1", "CapacityBuffer");
     let kind = ApiResource::from_gvk(&kind);
     let api = Api::<DynamicObject>::namespaced_with(scene.cluster.client.clone(), &scene.namespace, &kind);
-    Ok(api.get(name).await?.data["spec"]["replicas"].as_u64().unwrap_or(0))
+    Ok(api.get(name).await?)
+}
+
+/// A buffer's replicas.
+pub(crate) async fn held(scene: &Scene, name: &str) -> anyhow::Result<u64> {
+    Ok(buffer_as_it_is(scene, name).await?.data["spec"]["replicas"].as_u64().unwrap_or(0))
+}
+
+/// Counts the edits of a buffer's spec.
+pub(crate) async fn generation(scene: &Scene, name: &str) -> anyhow::Result<i64> {
+    Ok(buffer_as_it_is(scene, name).await?.metadata.generation.unwrap_or(0))
 }
 
 /// Waits until the buffer holds room as wanted; returns when.
@@ -106,16 +115,22 @@ pub(crate) async fn until_found(
 
 /// Waits for an event of such a reason on a ScaledObject; returns its note.
 pub(crate) async fn until_told(scene: &Scene, name: &str, reason: &str) -> anyhow::Result<String> {
-    let selector = format!("involvedObject.kind=ScaledObject,involvedObject.name={name},reason={reason}");
-    let look = async || {
-        let api = Api::<k8s_openapi::api::core::v1::Event>::namespaced(
-            scene.cluster.client.clone(),
-            &scene.namespace,
-        );
-        let events = api.list(&ListParams::default().fields(&selector)).await?;
-        Ok(events.items.into_iter().next().and_then(|event| event.message))
-    };
+    let look =
+        async || Ok(events(scene, name, reason).await?.into_iter().next().and_then(|event| event.message));
     until(&format!("the event {reason} on {name}"), PATIENCE, look).await
+}
+
+/// How often it was told.
+pub(crate) async fn told(scene: &Scene, name: &str, reason: &str) -> anyhow::Result<i32> {
+    let events = events(scene, name, reason).await?;
+    let times = |event: &Event| event.series.as_ref().and_then(|series| series.count).or(event.count);
+    Ok(events.iter().map(|event| times(event).unwrap_or(1).max(1)).sum())
+}
+
+async fn events(scene: &Scene, name: &str, reason: &str) -> anyhow::Result<Vec<Event>> {
+    let selector = format!("involvedObject.kind=ScaledObject,involvedObject.name={name},reason={reason}");
+    let api = Api::<Event>::namespaced(scene.cluster.client.clone(), &scene.namespace);
+    Ok(api.list(&ListParams::default().fields(&selector)).await?.items)
 }
 
 /// When each pod, by uid, was created and got its node.

@@ -192,4 +192,12 @@ impl Scaler {
         let asked = |trigger: &Value| trigger["asked_seconds_ago"].as_f64().unwrap_or(f64::MAX);
         triggers.into_iter().min_by(|one, other| asked(one).total_cmp(&asked(other))).context("no trigger")
     }
+
+    /// The sum of a metric's samples that have such a label, as the replica serves them.
+    pub(crate) async fn metric(&self, replica: &Replica, name: &str, label: &str) -> anyhow::Result<f64> {
+        let url = format!("{}/metrics", replica.admin);
+        let text = http_client().get(url).send().await?.error_for_status()?.text().await?;
+        let samples = text.lines().filter(|line| line.starts_with(name) && line.contains(label));
+        Ok(samples.filter_map(|line| line.rsplit_once(' ')?.1.parse::<f64>().ok()).sum())
+    }
 }

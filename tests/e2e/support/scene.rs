@@ -12,6 +12,7 @@ use peakscaler::clock::Stopwatch;
 use serde_json::{Value, json};
 
 use super::cluster::Cluster;
+use super::nodes::node_pool;
 use super::report::{Event, Figure};
 use super::scaler::{Replica, Scaler};
 use super::{process, until};
@@ -25,6 +26,7 @@ pub(crate) struct Scene {
     teller: Teller,
     figures: RefCell<Vec<Figure>>,
     processes: RefCell<Vec<String>>,
+    pools: RefCell<Vec<String>>,
 }
 
 /// Writes into the timeline of a scene. Cheap to clone.
@@ -55,8 +57,14 @@ impl Scene {
         let teller =
             Teller { scenario: name.to_owned(), watch: Stopwatch::start(), timeline: Arc::default() };
         let namespace = format!("e2e-{name}");
-        let scene =
-            Self { cluster, namespace, teller, figures: RefCell::default(), processes: RefCell::default() };
+        let scene = Self {
+            cluster,
+            namespace,
+            teller,
+            figures: RefCell::default(),
+            processes: RefCell::default(),
+            pools: RefCell::default(),
+        };
         scene.grant(&scene.namespace).await?;
         Ok(scene)
     }
@@ -83,8 +91,17 @@ impl Scene {
         for name in &names {
             process::stop(&self.cluster.run, name).await?;
         }
+        for pool in self.pools.take() {
+            self.cluster.kubectl(&["delete", "nodepool", &pool, "--wait=false"]).await?;
+        }
         self.cluster.kubectl(&["delete", "namespace", &self.namespace, "--wait=false"]).await?;
         deleted.map(|_| ())
+    }
+
+    /// Makes a NodePool of the scene's, of so many cores at most.
+    pub(crate) async fn add_pool(&self, name: &str, cores: u32) -> anyhow::Result<()> {
+        self.pools.borrow_mut().push(name.to_owned());
+        self.cluster.apply(&[node_pool(name, cores)]).await
     }
 
     /// The process `name` is the scene's: it is stopped at its end, and shown when it fails.
