@@ -1,13 +1,25 @@
 //! A centre without noise: orders as a fluid, workers that never falter, counters that tell the truth.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
+use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
+use peakscaler::core::demand::calendar::{Calendar, CalendarSpec};
+use peakscaler::core::demand::forecast::ProfileForecast;
+use peakscaler::core::demand::outlook::ArrivalForecast as _;
 use peakscaler::core::observation::LeadTimes;
 use peakscaler::core::{DecisionRecord, Interval, Observation, Policy, QueueReading, Replicas, Workload};
 
 /// Seconds between two decisions.
 pub(crate) const TICK_SECONDS: f64 = 15.0;
+/// Monday, 29 December 2025, 09:00 in UTC.
+pub(crate) const START: Timestamp = Timestamp::constant(1_766_998_800, 0);
+
+/// A moment so many seconds after the start.
+pub(crate) fn moment(seconds: f64) -> Timestamp {
+    START + SignedDuration::from_secs_f64(seconds)
+}
 
 /// The centre and what became of its orders.
 pub(crate) struct Centre {
@@ -68,6 +80,27 @@ impl Centre {
         }
     }
 
+    /// Lets it have learned these orders a second, hour by hour, of the three weeks before, and know a
+    /// calendar.
+    pub(crate) fn knows(mut self, rate: impl Fn(f64) -> f64, calendar: Option<&CalendarSpec>) -> Self {
+        let mut forecast = ProfileForecast::new(TimeZone::UTC, 3600.0);
+        for hour in -21 * 24..0 {
+            let from = f64::from(hour) * 3600.0;
+            let count = 3600.0 * rate(from + 1800.0);
+            forecast.observe(&Interval { from: moment(from), to: moment(from + 3600.0), count });
+        }
+        if let Some(spec) = calendar {
+            self.workload.set_calendar(Arc::new(Calendar::new(spec).unwrap()));
+        }
+        self.workload.set_forecast(Box::new(forecast));
+        self
+    }
+
+    /// Replica-seconds since the start.
+    pub(crate) fn replica_seconds(&self) -> f64 {
+        self.decided.iter().map(|desired| f64::from(*desired) * TICK_SECONDS).sum()
+    }
+
     fn ready(&self) -> u32 {
         u32::try_from(self.pods.iter().filter(|ready_at| **ready_at <= self.now).count()).unwrap()
     }
@@ -93,12 +126,11 @@ impl Centre {
     }
 
     fn decide(&mut self, from: f64, arrived: f64, completed: f64) {
-        let at = |seconds: f64| Timestamp::UNIX_EPOCH + SignedDuration::from_secs_f64(1.767e9 + seconds);
-        let interval = |count| vec![Interval { from: at(from), to: at(self.now), count }];
+        let interval = |count| vec![Interval { from: moment(from), to: moment(self.now), count }];
         let pods = u32::try_from(self.pods.len()).unwrap();
         let starting = self.pods.iter().filter(|ready_at| **ready_at > self.now);
         let observation = Observation {
-            at: at(self.now),
+            at: moment(self.now),
             queue: Some(QueueReading {
                 visible: self.queue.iter().map(|(_, orders)| orders).sum(),
                 in_flight: self.in_work,

@@ -1,9 +1,10 @@
 //! The core in a closed loop with a centre that has no noise.
 
 use peakscaler::core::decision::BoundKind;
+use peakscaler::core::demand::calendar::{CalendarSpec, PeakSpec};
 use peakscaler::core::{Policy, ServiceRate};
 
-use crate::centre::Centre;
+use crate::centre::{Centre, TICK_SECONDS, moment};
 
 fn policy(target_wait_seconds: f64) -> Policy {
     Policy {
@@ -22,6 +23,70 @@ fn no_order_is_late_on_a_ramp_that_the_bounds_allow() {
         // Five times the orders within two hours, and back.
         centre.run(6.0 * 3600.0, |t| 0.5 * (1.0 + 4.0 * (1.0 - (t / 3600.0 - 3.0).abs() / 2.0).max(0.0)));
         assert!(centre.longest_wait <= wait, "wait {wait}: {}", centre.longest_wait);
+    }
+}
+
+/// Ordinary orders a second: a day's hill around 13:00, four hours after the start.
+fn usual(seconds: f64) -> f64 {
+    let hours = (seconds / 3600.0 + 9.0).rem_euclid(24.0);
+    0.1 + 0.9 * (1.0 - (hours - 13.0).abs() / 8.0).max(0.0)
+}
+
+/// From the third hour on `times` as many for two hours, within ten minutes.
+fn peak(times: f64) -> impl Fn(f64) -> f64 {
+    move |seconds| {
+        let into = ((seconds - 10_800.0) / 600.0).min((18_600.0 - seconds) / 600.0).clamp(0.0, 1.0);
+        usual(seconds) * (1.0 + (times - 1.0) * into)
+    }
+}
+
+#[test]
+fn a_peak_without_an_entry_is_not_worse_than_without_a_forecast() {
+    for wait in [120.0, 300.0] {
+        for times in [2.0, 4.0, 8.0] {
+            let start = || Centre::new(policy(wait), 30.0, 16);
+            let (mut with, mut without) = (start().knows(usual, None), start());
+            for centre in [&mut with, &mut without] {
+                centre.run(6.0 * 3600.0, peak(times));
+            }
+            let (waited, before) = (with.longest_wait, without.longest_wait);
+            let more = with.replica_seconds() / without.replica_seconds();
+            let told =
+                format!("wait {wait}, {times} times: {waited} s for {before} s, {more:.3} x the replicas");
+            assert!(waited <= wait && waited <= before + TICK_SECONDS && more <= 1.02, "{told}");
+        }
+    }
+}
+
+/// Two hours of so many times the ordinary are told, and ordinary ones come.
+#[test]
+fn an_entry_too_high_costs_at_most_the_ramp() {
+    const STARTS: f64 = 10_800.0;
+    for wait in [120.0, 300.0] {
+        for uplift in [2.0, 4.0, 8.0] {
+            let local = |seconds| moment(seconds).strftime("%Y-%m-%dT%H:%M:%S").to_string();
+            let sale = PeakSpec {
+                name: "sale".to_owned(),
+                from: local(STARTS),
+                to: local(STARTS + 7200.0),
+                uplift: Some(uplift),
+                ..PeakSpec::default()
+            };
+            let told = CalendarSpec { peaks: vec![sale], ..CalendarSpec::default() };
+            let start = || Centre::new(policy(wait), 30.0, 16);
+            let (mut with, mut without) = (start().knows(usual, Some(&told)), start().knows(usual, None));
+            for centre in [&mut with, &mut without] {
+                centre.run(6.0 * 3600.0, usual);
+            }
+            // Of the two hours of more replicas that the entry tells of, a quarter of an hour is paid.
+            let said = (uplift - 1.0) * usual(STARTS) * 30.0;
+            let paid_seconds = (with.replica_seconds() - without.replica_seconds()) / said;
+            assert!(
+                with.longest_wait <= wait && paid_seconds <= 900.0,
+                "wait {wait}, uplift {uplift}: {paid_seconds:.0} s of {said:.0} replicas, {} s waited",
+                with.longest_wait
+            );
+        }
     }
 }
 
