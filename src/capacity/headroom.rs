@@ -95,6 +95,22 @@ impl Shortfall {
     }
 }
 
+/// Most nodes of the usual size that a NodePool's limits allow; `None` without limits, or without a node whose size
+/// could be read.
+pub fn most_nodes(pool: &PoolFacts, claims: &[ClaimFacts]) -> Option<u32> {
+    let size = usual_size(claims);
+    let most = pool.limits.iter().filter_map(|(resource, limit)| match resource.as_str() {
+        "nodes" => Some(*limit),
+        _ => size.get(resource).filter(|of_one| **of_one > 0.0).map(|of_one| limit / of_one),
+    });
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a count of nodes; a cast saturates"
+    )]
+    most.map(|nodes| (nodes + 1e-9).floor().max(0.0) as u32).min()
+}
+
 /// The median capacity of the pool's nodes, by resource.
 fn usual_size(claims: &[ClaimFacts]) -> Resources {
     let mut sizes: std::collections::BTreeMap<String, Vec<f64>> = std::collections::BTreeMap::new();

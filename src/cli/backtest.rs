@@ -9,12 +9,10 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use anyhow::Context as _;
-use clap::ValueEnum;
 use jiff::civil::Date;
 
-use super::centre::{CentreArguments, Recorded, read_calendar, read_scenario};
-use super::forecast::say;
+use super::centre::{CentreArguments, Recorded, Seen, read_calendar, read_scenario};
+use super::report::ReportArguments;
 use crate::core::Workload;
 use crate::core::demand::calendar::{Calendar, CalendarSpec};
 use crate::core::demand::forecast::{ProfileForecast, slot_seconds_for};
@@ -57,18 +55,8 @@ pub(super) struct BacktestArguments {
     dispersion: f64,
     #[command(flatten)]
     centre: CentreArguments,
-    /// Output format
-    #[arg(long, value_enum, default_value_t = Output::Table)]
-    output: Output,
-    /// Write a report with charts to this file as well
-    #[arg(long, value_name = "FILE")]
-    html: Option<PathBuf>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum Output {
-    Table,
-    Json,
+    #[command(flatten)]
+    report: ReportArguments,
 }
 
 /// Runs the subcommand.
@@ -83,14 +71,7 @@ pub(super) fn run(arguments: &BacktestArguments) -> anyhow::Result<ExitCode> {
     };
     let trails = run_all(&contests);
     let report = Report::new(&contests, &trails, arguments.centre.price_per_node_hour);
-    match arguments.output {
-        Output::Table => say(&report.text())?,
-        Output::Json => say(&serde_json::to_string_pretty(&report)?)?,
-    }
-    if let Some(path) = &arguments.html {
-        let page = html::page(&report, &contests, &trails);
-        std::fs::write(path, page).with_context(|| format!("--html {}", path.display()))?;
-    }
+    arguments.report.tell(&report, Report::text, |report| html::page(report, &contests, &trails))?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -102,7 +83,7 @@ impl BacktestArguments {
         against: Option<&ScaledObject>,
     ) -> anyhow::Result<Contest> {
         let objects: Vec<&ScaledObject> = against.into_iter().chain([object]).collect();
-        let mut centre = self.centre.complete(&objects)?;
+        let mut centre = self.centre.complete(&objects, Seen::default())?;
         let history = Recorded::open(path, &centre.zone)?;
         let stretch = history.stretch(self.from, self.days)?;
         let calendar = self.calendar.as_deref().map(read_calendar).transpose()?.unwrap_or_default();

@@ -16,6 +16,9 @@ use crate::trigger::{ThroughputSource, Trigger, cut_offs, duration};
 pub(super) use files::{read_calendar, read_scenario};
 pub(super) use history::{Recorded, Stretch};
 
+/// Worker pods on a node where nobody tells.
+const PODS_PER_NODE: u32 = 4;
+
 /// Flags that describe the centre.
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "The centre")]
@@ -41,9 +44,9 @@ pub(super) struct CentreArguments {
     /// From asking for a node to Initialized; default: the trigger's nodeLeadTime, or 90s
     #[arg(long, value_name = "DURATION", value_parser = seconds)]
     node_lead: Option<f64>,
-    /// Worker pods that fit on one node
-    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=1000))]
-    pods_per_node: u32,
+    /// Worker pods that fit on one node; default: 4
+    #[arg(long, value_name = "PODS", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pods_per_node: Option<u32>,
     /// Most nodes that the NodePool's limits allow; default: none
     #[arg(long, value_name = "NODES")]
     node_limit: Option<u32>,
@@ -70,6 +73,15 @@ pub(super) struct Assumption {
     pub(super) source: &'static str,
 }
 
+/// What a cluster tells of the centre. Flags stand above it, triggers and defaults below.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Seen {
+    pub(super) pods_per_node: Option<u32>,
+    pub(super) node_limit: Option<u32>,
+    pub(super) pod_lead: Option<f64>,
+    pub(super) node_lead: Option<f64>,
+}
+
 /// The centre, complete.
 #[derive(Debug, Clone)]
 pub(super) struct Centre {
@@ -81,8 +93,9 @@ pub(super) struct Centre {
 }
 
 impl CentreArguments {
-    /// Completes the centre from the triggers of ours in these files, the first one first.
-    pub(super) fn complete(&self, objects: &[&ScaledObject]) -> anyhow::Result<Centre> {
+    /// Completes the centre from what a cluster tells, and from the triggers of ours in these objects, the first
+    /// one first.
+    pub(super) fn complete(&self, objects: &[&ScaledObject], seen: Seen) -> anyhow::Result<Centre> {
         let trigger = objects.iter().find_map(|object| object.ours.as_deref());
         let mut sources = Sources { trigger: trigger.map(|trigger| &trigger.policy), list: Vec::new() };
         let goal = self.goal(&mut sources)?;
@@ -91,19 +104,17 @@ impl CentreArguments {
         let default = Policy::default();
         let pod_lead = sources.seconds(
             "from a pod's place on a node to Ready",
-            self.pod_lead,
+            (self.pod_lead, seen.pod_lead),
             |policy| policy.pod_lead_seconds,
             default.pod_lead_seconds,
         );
         let node_lead = sources.seconds(
             "from asking for a node to Initialized",
-            self.node_lead,
+            (self.node_lead, seen.node_lead),
             |policy| policy.node_lead_seconds,
             default.node_lead_seconds,
         );
-        let limit =
-            self.node_limit.map_or_else(|| "no limit".to_owned(), |limit| format!("at most {limit} nodes"));
-        sources.say("nodes", format!("{} pods each, {limit}", self.pods_per_node), "flags");
+        let nodes = self.nodes(&mut sources, seen, node_lead);
         let bounds = objects.first();
         let policy = Policy {
             target_wait_seconds: goal.target_wait_seconds,
@@ -127,21 +138,26 @@ impl CentreArguments {
             goal,
             service,
             pods: Pods { lead_seconds: pod_lead, ..Pods::default() },
-            nodes: Nodes {
-                lead_seconds: node_lead,
-                pods_per_node: self.pods_per_node,
-                limit: self.node_limit,
-                ..Nodes::default()
-            },
+            nodes,
             sensors: Sensors { throughput: throughput(trigger, objects), ..Sensors::default() },
             ..Scenario::default()
         };
         Ok(Centre { zone, policy, assumptions: sources.list, scenario })
     }
 
-    /// The NodePool's limit in nodes.
-    pub(super) fn node_limit(&self) -> Option<u32> {
-        self.node_limit
+    fn nodes(&self, sources: &mut Sources<'_>, seen: Seen, lead_seconds: f64) -> Nodes {
+        let source = |flag: Option<u32>, seen: Option<u32>| match (flag, seen) {
+            (Some(_), _) => "flag",
+            (None, Some(_)) => "cluster",
+            (None, None) => "default",
+        };
+        let pods_per_node = self.pods_per_node.or(seen.pods_per_node).unwrap_or(PODS_PER_NODE).max(1);
+        let from = source(self.pods_per_node, seen.pods_per_node);
+        sources.say("worker pods on a node", pods_per_node.to_string(), from);
+        let limit = self.node_limit.or(seen.node_limit);
+        let most = limit.map_or_else(|| "no limit".to_owned(), |limit| limit.to_string());
+        sources.say("most nodes", most, source(self.node_limit, seen.node_limit));
+        Nodes { lead_seconds, pods_per_node, limit, ..Nodes::default() }
     }
 
     fn goal(&self, sources: &mut Sources<'_>) -> anyhow::Result<Goal> {
@@ -223,14 +239,15 @@ impl Sources<'_> {
     fn seconds(
         &mut self,
         what: &'static str,
-        flag: Option<f64>,
+        (flag, seen): (Option<f64>, Option<f64>),
         of: fn(&Policy) -> f64,
         default: f64,
     ) -> f64 {
-        let (seconds, source) = match (flag, self.trigger) {
-            (Some(seconds), _) => (seconds, "flag"),
-            (None, Some(policy)) => (of(policy), "trigger"),
-            (None, None) => (default, "default"),
+        let (seconds, source) = match (flag, seen, self.trigger) {
+            (Some(seconds), ..) => (seconds, "flag"),
+            (None, Some(seconds), _) => (seconds, "cluster"),
+            (None, None, Some(policy)) => (of(policy), "trigger"),
+            (None, None, None) => (default, "default"),
         };
         self.say(what, duration::format(seconds), source);
         seconds
@@ -248,6 +265,11 @@ fn throughput(trigger: Option<&Trigger>, objects: &[&ScaledObject]) -> Throughpu
 }
 
 impl Centre {
+    /// The NodePool's limit in nodes.
+    pub(super) fn node_limit(&self) -> Option<u32> {
+        self.scenario.nodes.limit
+    }
+
     /// The scenario of a stretch of days, under bounds and pace to be set.
     pub(super) fn scenario(&self, name: String, stretch: Stretch) -> Scenario {
         Scenario {

@@ -139,7 +139,7 @@ impl From<Step> for Resolution {
     }
 }
 
-fn workload(text: &str) -> Result<(String, String), String> {
+pub(super) fn workload(text: &str) -> Result<(String, String), String> {
     match text.split_once('/') {
         Some((namespace, name)) if !namespace.is_empty() && !name.is_empty() && !name.contains('/') => {
             Ok((namespace.to_owned(), name.to_owned()))

@@ -5,6 +5,7 @@
 //! once without any. Exit code 2 when orders are lost within the limits, so that it can stand in a
 //! pipeline.
 
+mod cluster;
 mod demand;
 mod figures;
 mod html;
@@ -13,14 +14,15 @@ mod runs;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{bail, ensure};
 use jiff::civil::Date;
 
-use super::backtest::Output;
-use super::centre::{CentreArguments, Recorded, read_calendar};
-use super::forecast::say;
+use super::centre::{CentreArguments, Recorded, Seen, read_calendar};
+use super::report::ReportArguments;
 use crate::core::demand::calendar::{CalendarSpec, PeakSpec};
+use crate::observe::WorkloadId;
 use crate::replay::keda::ScaledObject;
+use cluster::FromCluster;
 use demand::Demand;
 use figures::Report;
 use runs::{Limits, live_through};
@@ -32,9 +34,15 @@ pub(super) struct PlanArguments {
     #[arg(long, value_name = "FILE")]
     history: PathBuf,
     /// The ScaledObject in force: bounds, behaviour, and what peakscaler's trigger says
-    #[arg(long, value_name = "FILE")]
-    scaledobject: PathBuf,
-    /// Known peaks, closures and cut-offs of single dates, as YAML
+    #[arg(long, value_name = "FILE", required_unless_present = "from_cluster")]
+    scaledobject: Option<PathBuf>,
+    /// The same out of the cluster of the kubeconfig, with nodes' shape and limits, lead times, quotas and `PeakCalendar`s
+    #[arg(long, value_name = "NAMESPACE/NAME", conflicts_with = "scaledobject", value_parser = workload)]
+    from_cluster: Option<WorkloadId>,
+    /// Karpenter's NodePool for the workers; default: the trigger's nodePool
+    #[arg(long, value_name = "NAME", requires = "from_cluster")]
+    node_pool: Option<String>,
+    /// Known peaks, closures and cut-offs of single dates, as YAML; default: the cluster's, with --from-cluster
     #[arg(long, value_name = "FILE")]
     calendar: Option<PathBuf>,
     /// Times what such a day ordinarily brings
@@ -55,17 +63,13 @@ pub(super) struct PlanArguments {
     /// Share of a cut-off's or an hour's orders that may be late
     #[arg(long, default_value_t = 0.001, value_name = "SHARE", value_parser = share)]
     allow_late: f64,
-    /// Most worker pods that the namespace's `ResourceQuota` allows
+    /// Most worker pods that the namespace's `ResourceQuota` allows; default: the cluster's, with --from-cluster
     #[arg(long, value_name = "PODS")]
     quota_pods: Option<u32>,
     #[command(flatten)]
     centre: CentreArguments,
-    /// Output format
-    #[arg(long, value_enum, default_value_t = Output::Table)]
-    output: Output,
-    /// Write a report with charts to this file as well
-    #[arg(long, value_name = "FILE")]
-    html: Option<PathBuf>,
+    #[command(flatten)]
+    report: ReportArguments,
 }
 
 /// Runs the subcommand.
@@ -79,36 +83,47 @@ pub(super) fn run(arguments: &PlanArguments) -> anyhow::Result<ExitCode> {
     else {
         bail!("--at {} is not one of --quantiles {:?}", arguments.at, arguments.quantiles);
     };
-    let object = ScaledObject::load(&arguments.scaledobject)?;
-    let centre = arguments.centre.complete(&[&object])?;
+    let found = arguments.found()?;
+    let object = &found.object;
+    let centre = arguments.centre.complete(&[object], found.seen)?;
     let history = Recorded::open(&arguments.history, &centre.zone)?;
     let on = arguments.on.map_or_else(|| history.end(), Ok)?;
-    let calendar = arguments.calendar(on, &centre.policy.time_zone)?;
-    let demand =
+    let calendar = arguments.calendar(found.calendar, on, &centre.policy.time_zone)?;
+    let mut demand =
         Demand::foresee(&history, &centre.zone, &calendar, on, arguments.days, &arguments.quantiles)?;
+    demand.notes.extend(found.notes);
     let limits = Limits {
         max_replicas: object.max_replicas,
         trigger_max_replicas: object.ours.as_ref().map(|ours| ours.policy.max_replicas),
-        quota_pods: arguments.quota_pods,
-        nodes: arguments.centre.node_limit(),
+        quota_pods: arguments.quota_pods.or(found.quota_pods),
+        nodes: centre.node_limit(),
     };
-    let runs = live_through(&centre, &object, &demand, &calendar, limits)?;
-    let report = Report::new(arguments, &centre, &object, &demand, &runs, (limits, deciding));
-    match arguments.output {
-        Output::Table => say(&report.text())?,
-        Output::Json => say(&serde_json::to_string_pretty(&report)?)?,
-    }
-    if let Some(path) = &arguments.html {
-        std::fs::write(path, html::page(&report, &centre.zone))
-            .with_context(|| format!("--html {}", path.display()))?;
-    }
+    let runs = live_through(&centre, object, &demand, &calendar, limits)?;
+    let report = Report::new(arguments, &centre, object, &demand, &runs, (limits, deciding));
+    arguments.report.tell(&report, Report::text, |report| html::page(report, &centre.zone))?;
     Ok(if report.fails { ExitCode::from(2) } else { ExitCode::SUCCESS })
 }
 
 impl PlanArguments {
+    /// The workload, out of a file or the cluster.
+    fn found(&self) -> anyhow::Result<FromCluster> {
+        match (&self.from_cluster, &self.scaledobject) {
+            (Some(workload), _) => cluster::look(workload, self.node_pool.as_deref()),
+            (None, Some(path)) => Ok(FromCluster {
+                object: ScaledObject::load(path)?,
+                seen: Seen::default(),
+                quota_pods: None,
+                calendar: None,
+                notes: Vec::new(),
+            }),
+            (None, None) => bail!("--scaledobject FILE or --from-cluster NAMESPACE/NAME is required"),
+        }
+    }
+
     /// The calendar's document, with the uplift asked for as one entry more.
-    fn calendar(&self, on: Date, zone: &str) -> anyhow::Result<CalendarSpec> {
-        let mut spec = self.calendar.as_deref().map(read_calendar).transpose()?.unwrap_or_default();
+    fn calendar(&self, seen: Option<CalendarSpec>, on: Date, zone: &str) -> anyhow::Result<CalendarSpec> {
+        let told = self.calendar.as_deref().map(read_calendar).transpose()?;
+        let mut spec = told.or(seen).unwrap_or_default();
         spec.time_zone.get_or_insert_with(|| zone.to_owned());
         if let Some(uplift) = self.uplift {
             let last = on.checked_add(jiff::Span::new().days(i64::from(self.days) - 1))?;
@@ -123,6 +138,10 @@ impl PlanArguments {
         }
         Ok(spec)
     }
+}
+
+fn workload(text: &str) -> Result<WorkloadId, String> {
+    super::history::workload(text).map(|(namespace, name)| WorkloadId { namespace, name })
 }
 
 fn uplift(text: &str) -> Result<f64, String> {

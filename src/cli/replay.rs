@@ -12,12 +12,12 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use clap::ValueEnum;
 use indicatif::{ProgressBar, ProgressIterator as _};
 use jiff::Timestamp;
 use serde::Serialize;
 
 use super::forecast::{new_table, say};
+use super::report::Output;
 use crate::core::Policy;
 use crate::telemetry::records::{Kept, files_of, read};
 use crate::trigger::scaled_object::load_trigger;
@@ -38,12 +38,6 @@ pub(super) struct ReplayArguments {
     /// Output format.
     #[arg(long, value_enum, default_value_t = Output::Table)]
     output: Output,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Output {
-    Table,
-    Json,
 }
 
 /// What came of all records.

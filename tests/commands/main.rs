@@ -4,6 +4,7 @@
 
 mod backtest;
 mod forecast;
+mod from_cluster;
 mod plan;
 mod replay;
 mod support;

@@ -58,10 +58,16 @@ impl Folder {
 
     /// Runs `peakscaler` with arguments split at spaces; `_` stands for a space in one of them.
     pub(crate) fn run(&self, arguments: &str) -> Output {
+        self.run_with(arguments, &[])
+    }
+
+    /// The same with more in its environment.
+    pub(crate) fn run_with(&self, arguments: &str, environment: &[(&str, &str)]) -> Output {
         let arguments = arguments.split_whitespace().map(|argument| argument.replace('_', " "));
         Command::new(env!("CARGO_BIN_EXE_peakscaler"))
             .args(arguments)
             .current_dir(self.0.path())
+            .envs(environment.iter().copied())
             .output()
             .unwrap()
     }

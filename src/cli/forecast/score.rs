@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
-use clap::ValueEnum;
 use indicatif::{ProgressBar, ProgressStyle};
 use jiff::SignedDuration;
 use jiff::civil::Date;
@@ -16,6 +15,7 @@ use serde::Serialize;
 use super::mstl::Mstl;
 use super::{new_table, read_history, time_zone};
 use crate::cli::calendar;
+use crate::cli::report::Output;
 use crate::core::demand::forecast::baselines::SameSlotMean;
 use crate::core::demand::forecast::score::{DayAhead, Ours, OursWithCalendar, Past, Score, Tally};
 use crate::core::demand::forecast::{DayCounts, ProfileForecast, days_of, slot_seconds_for};
@@ -50,12 +50,6 @@ pub(super) struct Args {
     /// Output format
     #[arg(long, value_enum, default_value_t = Output::Table)]
     output: Output,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Output {
-    Table,
-    Json,
 }
 
 #[derive(Debug, Serialize)]

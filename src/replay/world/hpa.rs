@@ -137,6 +137,10 @@ impl Hpa {
     /// One sync: the replicas to set, from the present `current` and the metric over its target
     /// (`None` when the metric could not be read: the replicas hold). Zero replicas stay zero.
     pub fn sync(&mut self, now: Millis, current: u32, metric_over_target: Option<f64>) -> u32 {
+        if self.recommendations.is_empty() {
+            // Of an HPA that is new, the replicas found count as recommended.
+            self.recommendations.push_back((now, current));
+        }
         if current == 0 {
             return 0;
         }

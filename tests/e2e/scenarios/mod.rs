@@ -13,6 +13,7 @@ mod degraded;
 mod drain;
 mod edited;
 mod exactness;
+mod hpa;
 mod killed;
 mod leader;
 mod limit;
@@ -83,6 +84,12 @@ pub(crate) const ALL: &[Scenario] = &[
         stage: 1,
         needs: Needs::Keda,
         run: |scene| calendar::run(scene).boxed_local(),
+    },
+    Scenario {
+        name: "hpa",
+        proves: "Steps of the real HPA under Kubernetes' default behaviour and under policies, to which the simulator's is held",
+        stage: 1,
+        run: |scene| hpa::run(scene).boxed_local(),
     },
     Scenario {
         name: "exactness",

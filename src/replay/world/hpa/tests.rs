@@ -138,3 +138,50 @@ fn up_stabilisation_takes_the_least_of_the_window() {
     assert_eq!(hpa.sync(30 * SECOND, 10, Some(30.0)), 10);
     assert_eq!(hpa.sync(61 * SECOND, 10, Some(50.0)), 30);
 }
+
+/// One recorded HPA: what it stood at whenever that changed.
+#[derive(serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Recorded {
+    name: String,
+    max_replica_count: u32,
+    behavior: serde_json::Value,
+    /// Seconds, replicas, replicas wanted, metric over its target.
+    steps: Vec<(f64, u32, u32, f64)>,
+}
+
+// `tests/hpa-steps.json` names its origin: the real HPA of the cluster of `make e2e`, which syncs every 15 s and
+// told a step whenever replicas or metric were other ones than at the sync before.
+#[test]
+fn the_steps_are_those_of_the_real_one() {
+    let text = include_str!("../../../../tests/hpa-steps.json");
+    let recording: serde_json::Value = serde_json::from_str(text).unwrap();
+    assert!(recording["origin"].as_str().unwrap().starts_with("kube-controller-manager v1."));
+    let recorded: Vec<Recorded> = serde_json::from_value(recording["hpas"].clone()).unwrap();
+    assert_eq!(recorded.len(), 2);
+    for Recorded { name, max_replica_count, behavior, steps } in recorded {
+        let object = serde_json::json!({"kind": "ScaledObject", "metadata": {"name": name}, "spec": {
+            "scaleTargetRef": {"name": name}, "maxReplicaCount": max_replica_count,
+            "triggers": [{"type": "aws-sqs-queue", "metadata": {"queueURL": "https://sqs.eu-central-1.amazonaws.com/1/a"}}],
+            "advanced": {"horizontalPodAutoscalerConfig": {"behavior": behavior}}}});
+        let behavior = crate::replay::keda::ScaledObject::parse(&object.to_string()).unwrap().behavior;
+        let mut hpa = Hpa::new(behavior, 1, max_replica_count);
+        let mut before: Option<(f64, u32, f64)> = None;
+        for (at, replicas, desired, orders) in steps {
+            if let Some((since, settled, orders)) = before {
+                // Syncs at which nothing was new.
+                let syncs = ((at - since) / 15.0).round();
+                for sync in 1..ceil(syncs) {
+                    let quiet = since + (at - since) * f64::from(sync) / syncs;
+                    assert_eq!(
+                        hpa.sync(millis(quiet), settled, Some(orders)),
+                        settled,
+                        "{name}, quiet at {quiet:.1} s"
+                    );
+                }
+            }
+            assert_eq!(hpa.sync(millis(at), replicas, Some(orders)), desired, "{name} at {at} s");
+            before = Some((at, desired, orders));
+        }
+    }
+}
