@@ -315,7 +315,11 @@ impl Engine {
         let mut idle = Vec::new();
         for siblings in index.entries.values() {
             for (position, entry) in siblings.iter().enumerate() {
-                let superseded = siblings[position + 1..].iter().any(|later| later.replaces(entry));
+                // The one asked for last is in force, also when an edit was undone.
+                let superseded = siblings.iter().enumerate().any(|(place, other)| {
+                    let is_newer = (other.asked_at(), place) > (entry.asked_at(), position);
+                    is_newer && other.replaces(entry)
+                });
                 let limit = if superseded { options.superseded_after } else { options.idle_after };
                 if seconds_between(entry.asked_at(), now) > limit.as_secs_f64() {
                     idle.push(entry.clone());

@@ -136,6 +136,22 @@ async fn what_is_not_asked_for_is_dropped() {
 }
 
 #[tokio::test]
+async fn an_edit_that_was_undone_is_dropped_and_not_what_was_before_it() {
+    let running = Running::start(Settings::default()).await;
+    let mut client = running.client().await;
+    client.get_metrics(ask(reference("packers", &[]))).await.unwrap();
+    client.get_metrics(ask(reference("packers", &[("minReplicas", "many")]))).await.unwrap_err();
+    let engine = running.server.engine();
+    until("the sweeper and the task sleep", || running.hand.sleepers() >= 2).await;
+    running.hand.advance(Duration::from_secs(10));
+    client.get_metrics(ask(reference("packers", &[]))).await.unwrap();
+    until("the sweeper and the task sleep", || running.hand.sleepers() >= 2).await;
+    running.hand.advance(Duration::from_mins(3));
+    until("the undone one is dropped", || engine.count() == 1).await;
+    assert!(engine.entries()[0].accepted().is_some());
+}
+
+#[tokio::test]
 async fn a_first_call_waits_two_seconds_for_sources_and_tells_why_there_is_no_number() {
     let script = Script::default();
     script.set(|shown| shown.attach_error = Some(AttachError::Unusable("no credentials".to_owned())));
