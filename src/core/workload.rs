@@ -354,7 +354,7 @@ impl Workload {
     /// at first twice those that were found, which somebody wanted. A guess too slow by a factor would ask
     /// for so many times too many, all at once.
     fn unlearned_replicas(&self, now: f64, service: &Service) -> Option<u32> {
-        if service.source != ServiceSource::Prior {
+        if service.source != ServiceSource::Prior && !self.ledger.counts_nothing() {
             return None;
         }
         let twice = |replicas: u32| replicas.saturating_mul(2).max(FIRST_REPLICAS);

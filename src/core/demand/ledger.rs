@@ -175,6 +175,9 @@ impl Ledger {
         else {
             return;
         };
+        if let Some(most) = self.service.emptied_by().filter(|most| before - total > *most) {
+            witness.emptied(total - before, seconds, most, 2.0 * self.filter.noise_at(total.max(before)));
+        }
         if !deep {
             let noise = 2.0 * self.filter.proportional_noise_at(total);
             witness.watch(busy.min(before).round(), total - before, seconds, noise);
@@ -216,6 +219,11 @@ impl Ledger {
             }
             _ => self.outflow(seconds, inflow, ready, service),
         }
+    }
+
+    /// Whether the queue's counters alone have to tell both rates.
+    pub fn counts_nothing(&self) -> bool {
+        self.witness.is_some()
     }
 
     /// Replicas that are at work for all that is known, while too little was seen to plan for fewer.

@@ -204,6 +204,15 @@ impl ServiceLearner {
         Some((0.5 * (self.working(before) + self.working(last)), before.is_deep() && last.is_deep()))
     }
 
+    /// Replicas that were ready while the queue was found without waiting orders at the last reading and
+    /// with some at the one before.
+    pub fn emptied_by(&self) -> Option<f64> {
+        let last = self.samples.back()?;
+        let before = self.samples.iter().rev().nth(1)?;
+        let ready = |sample: &Sample| sample.ready.unwrap_or(0.0).max(self.working(sample));
+        (before.is_deep() && !last.is_deep()).then(|| ready(before).max(ready(last)))
+    }
+
     /// Replicas at work between the last reading and this one, on average.
     pub fn working_until(&self, reading: &QueueReading, ready: Option<u32>) -> Option<f64> {
         let QueueReading { visible, in_flight, delayed, .. } = *reading;

@@ -132,13 +132,15 @@ impl CounterWitness {
         let deep = self.deep;
         (self.moved, self.seconds, self.busy_seconds, self.deep) = (0.0, 0.0, 0.0, true);
         self.drift(window.seconds / 60.0);
+        for rate in &mut self.rates {
+            rate.variance += (ARRIVAL_DRIFT * rate.arrivals.max(0.01)).powi(2) * window.seconds / 60.0;
+        }
         let explained = self.rates.iter().filter(|rate| rate.weight >= HEARD_WEIGHT).any(|rate| {
             let (innovation, variance) = rate.innovation(&window);
             innovation * innovation < LUMP_DEVIATIONS * LUMP_DEVIATIONS * variance
         });
         for rate in &mut self.rates {
             let (innovation, variance) = rate.innovation(&window);
-            rate.variance += (ARRIVAL_DRIFT * rate.arrivals.max(0.01)).powi(2) * window.seconds / 60.0;
             if !explained || !deep {
                 rate.arrivals = (rate.arrivals + innovation).max(0.0);
                 rate.variance = variance;
@@ -147,7 +149,21 @@ impl CounterWitness {
             let gain = rate.variance / variance;
             rate.arrivals = (rate.arrivals + gain * innovation).max(0.0);
             rate.variance *= 1.0 - gain;
-            rate.weight *= (-0.5 * innovation * innovation / variance).exp() / variance.sqrt();
+            // No single reading rules a rate out: a counter errs by more than its noise now and then.
+            let surprise = (innovation * innovation / variance).min(LUMP_DEVIATIONS * LUMP_DEVIATIONS);
+            rate.weight *= (-0.5 * surprise).exp() / variance.sqrt();
+        }
+        self.normalise();
+    }
+
+    /// Takes in that a queue in which orders waited was found with none waiting, `moved` messages and
+    /// `seconds` later: `busy` replicas did at least that.
+    pub fn emptied(&mut self, moved: f64, seconds: f64, busy: f64, counter_variance: f64) {
+        let window = Window { pace: moved / seconds, seconds, busy, counter_variance };
+        for rate in &mut self.rates {
+            let (innovation, variance) = rate.innovation(&window);
+            // The normal distribution, by a logistic curve.
+            rate.weight /= 1.0 + (-1.7 * innovation / variance.sqrt()).exp();
         }
         self.normalise();
     }
