@@ -89,6 +89,7 @@ pub(crate) const ALL: &[Scenario] = &[
         name: "hpa",
         proves: "Steps of the real HPA under Kubernetes' default behaviour and under policies, to which the simulator's is held",
         stage: 1,
+        needs: Needs::Keda,
         run: |scene| hpa::run(scene).boxed_local(),
     },
     Scenario {
