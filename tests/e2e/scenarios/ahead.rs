@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::ensure;
+use anyhow::{Context as _, ensure};
 use futures::future::try_join_all;
 use jiff::{SignedDuration, Timestamp};
 use peakscaler::clock::Clock;
@@ -119,6 +119,11 @@ pub(crate) async fn run(scene: &Scene) -> anyhow::Result<()> {
     }
     let days = [buffered.day(scene, peak), without.day(scene, peak)];
     let waits = try_join_all(days).await?;
+    let replica = scaler.replicas().into_iter().next().context("a replica")?;
+    let explained = scaler.explain(&replica, &scene.namespace, buffered.name).await?;
+    let lead = explained["room"]["leads"]["node_seconds"].as_f64().context("a lead time of nodes")?;
+    scene.figure("lead time of a node as measured (registered after 60 s), 90th percentile", lead, "s");
+    ensure!((60.0..120.0).contains(&lead), "a node's lead time was measured as {lead:.0} s");
     ensure!(waits[0] < WAIT_SECONDS, "with a buffer pods waited {:.0} s for a node", waits[0]);
     Ok(())
 }

@@ -59,6 +59,8 @@ pub(crate) async fn run(scene: &Scene) -> anyhow::Result<()> {
     );
     let found = until_found(&bare, &scaler, PICKERS, "no_karpenter").await?;
     scene.figure("what `explain` finds", found, "");
+    let no_kind = until_found(&bare, &scaler, PICKERS, "buffer_kind_missing").await?;
+    scene.figure("and of the buffer that the trigger names", no_kind, "");
     until_told(&bare, PICKERS, "NoKarpenter").await?;
 
     let watched = scene.seconds() + WATCHED.as_secs_f64();

@@ -143,7 +143,7 @@ pub(crate) const ALL: &[Scenario] = &[
     },
     Scenario {
         name: "alone",
-        proves: "Without Karpenter workers are scaled all the same, and it is said once that nodes are not coordinated",
+        proves: "Without Karpenter and its CapacityBuffer workers are scaled all the same, and it is said once that nodes are not coordinated",
         stage: 1,
         needs: Needs::Parts,
         run: |scene| alone::run(scene).boxed_local(),
