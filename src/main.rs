@@ -11,7 +11,15 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 fn main() -> ExitCode {
     // Before anything opens a TLS connection. It only fails when a provider is installed already.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    match Cli::parse().run() {
+    let arguments = match Cli::try_parse() {
+        Ok(arguments) => arguments,
+        // 1, as other bad input: 2 is a finding of `plan` and `replay`.
+        Err(error) => {
+            let _ = error.print();
+            return if error.use_stderr() { ExitCode::FAILURE } else { ExitCode::SUCCESS };
+        }
+    };
+    match arguments.run() {
         Ok(code) => code,
         // A reader that has enough, as `head` has, is no failure.
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,

@@ -228,7 +228,7 @@ fn the_alerts_name_metrics_that_exist() {
 fn serve_knows_the_arguments_of_the_deployment() {
     let arguments = strings(&scaler()["spec"]["template"]["spec"]["containers"][0]["args"]);
     assert_eq!(arguments[0], "serve");
-    // What stands before --help is parsed first, and a mistake in it ends the process with 2.
+    // What stands before --help is parsed first, and a mistake in it ends the process with 1.
     let output =
         Command::new(env!("CARGO_BIN_EXE_peakscaler")).args(&arguments).arg("--help").output().unwrap();
     assert!(output.status.success(), "peakscaler {}:\n{}", arguments.join(" "), text(&output));

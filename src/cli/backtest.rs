@@ -129,6 +129,7 @@ impl BacktestArguments {
         }
         let mut notes: Vec<String> = objects.iter().flat_map(|object| object.notes.clone()).collect();
         notes.push(learned_note(&history, start));
+        notes.extend(history.missing_note());
         let assumptions = std::mem::take(&mut centre.assumptions);
         Ok(Contest { contestants, assumptions, notes })
     }

@@ -33,11 +33,13 @@ pub enum ScenarioError {
         source: std::io::Error,
     },
     /// Not YAML, or a field of the wrong name or type.
-    #[error("{path}: {message}")]
+    #[error("{path}:{line}: {message}")]
     Parse {
         /// The file.
         path: PathBuf,
-        /// Where and what.
+        /// Counted from 1.
+        line: u64,
+        /// What is wrong there.
         message: String,
     },
     /// Fields that contradict or are out of range, all of them.
@@ -371,7 +373,9 @@ impl Scenario {
         let text = std::fs::read_to_string(path)
             .map_err(|source| ScenarioError::Read { path: path.to_owned(), source })?;
         let mut scenario = Self::parse(&text).map_err(|error| match error {
-            ScenarioError::Parse { message, .. } => ScenarioError::Parse { path: path.to_owned(), message },
+            ScenarioError::Parse { line, message, .. } => {
+                ScenarioError::Parse { path: path.to_owned(), line, message }
+            },
             other @ (ScenarioError::Read { .. }
             | ScenarioError::Invalid { .. }
             | ScenarioError::Orders { .. }) => other,
@@ -389,7 +393,8 @@ impl Scenario {
     pub fn parse(text: &str) -> Result<Self, ScenarioError> {
         let scenario: Self = serde_saphyr::from_str(text).map_err(|error| ScenarioError::Parse {
             path: PathBuf::from("scenario"),
-            message: error.to_string(),
+            line: error.location().map_or(1, |location| location.line().max(1)),
+            message: without_place(&error.without_snippet().to_string()),
         })?;
         scenario.validate()?;
         Ok(scenario)
@@ -452,6 +457,11 @@ impl Scenario {
         }
         dues
     }
+}
+
+/// A reader's message without the place that it ends or begins with.
+fn without_place(message: &str) -> String {
+    message.split(" at line ").next().unwrap_or(message).to_owned()
 }
 
 #[cfg(test)]

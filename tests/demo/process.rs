@@ -103,7 +103,7 @@ async fn bad_flags_say_what_would_be_right() {
     for (arguments, expected) in cases {
         let output = finished(arguments).await;
         let error = String::from_utf8(output.stderr).unwrap();
-        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {error}");
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}: {error}");
         assert!(error.contains(expected), "{arguments:?}: {error}");
     }
 }

@@ -250,7 +250,7 @@ fn verdict(now: &RunReport, other: &RunReport) -> String {
     };
     let nodes = change(now.score.node_hours, other.score.node_hours);
     let money = match (now.node_cost, other.node_cost) {
-        (Some(now), Some(other)) => format!(" ({})", signed(other - now)),
+        (Some(now), Some(other)) => format!(" (cost {})", signed(other - now)),
         _ => String::new(),
     };
     let node_words = format!("{} node-hours{money}", words_of(nodes));

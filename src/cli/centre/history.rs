@@ -22,6 +22,7 @@ const MOST_DAYS: u32 = 399;
 pub(in crate::cli) struct Recorded {
     pub(in crate::cli) intervals: Vec<Interval>,
     pub(in crate::cli) step_seconds: i64,
+    missing: usize,
     path: PathBuf,
     text: String,
     zone: TimeZone,
@@ -57,7 +58,16 @@ impl Recorded {
             );
         }
         let (intervals, step_seconds) = (history.intervals, history.step_seconds);
-        Ok(Self { intervals, step_seconds, path: path.to_owned(), text, zone: zone.clone() })
+        let missing = history.missing;
+        Ok(Self { intervals, step_seconds, missing, path: path.to_owned(), text, zone: zone.clone() })
+    }
+
+    /// What is to be said of rows that are missing; `None` where none is.
+    pub(in crate::cli) fn missing_note(&self) -> Option<String> {
+        let rows = if self.missing == 1 { "row" } else { "rows" };
+        (self.missing > 0).then(|| {
+            format!("{} {rows} of the history are missing: unknown to the forecast, not zero", self.missing)
+        })
     }
 
     /// Its first whole day and the day after its last whole one.

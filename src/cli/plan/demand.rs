@@ -42,6 +42,7 @@ impl Demand {
         let calendar = Arc::new(calendar);
         let start = history.midnight(on)?;
         let (intervals, mut notes) = brought_to(history, zone, on)?;
+        notes.extend(history.missing_note());
         let slot_seconds = slot_seconds_for(history.step_seconds as f64);
         let mut forecast = ProfileForecast::new(zone.clone(), slot_seconds);
         if !calendar.is_empty() {

@@ -77,7 +77,7 @@ impl Query {
     pub(super) fn parse(text: &str) -> Result<Self, String> {
         let wrong = || {
             format!(
-                "{text:?} is not understood; the backtest knows a rate of arriving orders, like sum(rate(orders_received_total[2m])), times or over a number"
+                "{text:?} is not understood; known is a rate of arriving orders, like sum(rate(orders_received_total[2m])), times or over a number"
             )
         };
         let compact: String = text.split_whitespace().collect();

@@ -222,7 +222,7 @@ impl Reader {
             Some("prometheus") => self.prometheus(metadata).map(KedaTrigger::Rate),
             Some(other) => {
                 let message = format!(
-                    "type: a trigger of type {other} is not understood; the backtest knows aws-sqs-queue, cron, prometheus and peakscaler's own"
+                    "type: a trigger of type {other} is not understood; known are aws-sqs-queue, cron, prometheus and peakscaler's own"
                 );
                 self.problem(kind.unwrap_or(node), message);
                 None

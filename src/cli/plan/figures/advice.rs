@@ -74,12 +74,12 @@ fn losses(report: &Report, zone: &TimeZone) -> Vec<String> {
         if let (Some(first), Some(last)) = (hours.first(), hours.last()) {
             let late: u32 = hours.iter().map(|hour| hour.late[deciding]).sum();
             let to = last.from + jiff::SignedDuration::from_hours(1);
-            losses.push(format!(
-                "{} orders between {} and {} wait too long",
-                grouped(late),
-                clock(first.from, report, zone),
-                clock(to, report, zone)
-            ));
+            let when = if hours.len() == report.hours.len() {
+                "all day".to_owned()
+            } else {
+                format!("between {} and {}", clock(first.from, report, zone), end_clock(to, report, zone))
+            };
+            losses.push(format!("{} orders wait too long {when}", grouped(late)));
         }
     }
     losses
@@ -116,6 +116,12 @@ fn tight(report: &Report) -> Option<String> {
 pub(super) fn clock(at: Timestamp, report: &Report, zone: &TimeZone) -> String {
     let format = if report.days > 1 { "%a %H:%M" } else { "%H:%M" };
     at.to_zoned(zone.clone()).strftime(format).to_string()
+}
+
+/// The same of an end: a day ends at 24:00.
+fn end_clock(at: Timestamp, report: &Report, zone: &TimeZone) -> String {
+    let text = clock(at, report, zone);
+    if report.days == 1 && text == "00:00" { "24:00".to_owned() } else { text }
 }
 
 fn whole(orders: f64) -> u32 {
