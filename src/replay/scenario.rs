@@ -375,7 +375,7 @@ impl Scenario {
         let mut scenario = Self::parse(&text).map_err(|error| match error {
             ScenarioError::Parse { line, message, .. } => {
                 ScenarioError::Parse { path: path.to_owned(), line, message }
-            },
+            }
             other @ (ScenarioError::Read { .. }
             | ScenarioError::Invalid { .. }
             | ScenarioError::Orders { .. }) => other,
