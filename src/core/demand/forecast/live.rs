@@ -94,7 +94,8 @@ impl ProfileForecast {
     /// Sets what is known of peaks and closures, past ones too: those are kept out of profile and
     /// level when their intervals come. Where events overlap, their uplifts multiply and what they
     /// add adds up. A calendar makes events of its own, in the place of these.
-    pub fn set_events(&mut self, events: Vec<Event>) {
+    pub fn set_events(&mut self, mut events: Vec<Event>) {
+        events.sort_by_key(|event| event.from);
         self.events = events;
     }
 
@@ -412,7 +413,12 @@ impl ArrivalForecast for ProfileForecast {
         }
         let spread = self.model.conformal().spread();
         let model = self.model.summary();
-        let knots = self.walk(true).map(|mut walk| walk.knots(now, present, horizon_seconds, spread));
+        let end = later(now, horizon_seconds);
+        let knots = self.walk(true).map(|mut walk| {
+            // They ascend; what begins later need not be looked at for every piece.
+            walk.events = &walk.events[..walk.events.partition_point(|event| event.from < end)];
+            walk.knots(now, present, horizon_seconds, spread)
+        });
         Ok(Outlook { model, knots: knots.unwrap_or_default() })
     }
 
