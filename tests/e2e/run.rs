@@ -161,18 +161,15 @@ async fn one(cluster: Rc<Cluster>, order: usize, scenario: &'static Scenario, fi
 
 /// What a person would look at first.
 async fn show_state(scene: &Scene) {
-    let mut asked = vec!["get", "scaledobjects,hpa,deployments", "-o", "wide", "-n", &scene.namespace];
-    for _ in 0..2 {
-        let said = scene.cluster.kubectl(&asked).await.unwrap_or_else(|error| format!("{error:#}"));
-        println!("--- kubectl {}\n{said}", asked.join(" "));
-        asked = vec![
-            "get",
-            "events",
-            "-n",
-            &scene.namespace,
-            "--sort-by=.lastTimestamp",
-            "--field-selector=type=Warning",
-        ];
+    let asked: [&[&str]; 3] = [
+        &["get", "scaledobjects,hpa,deployments", "-o", "wide"],
+        &["get", "pods", "-o", "wide", "--field-selector=status.phase!=Running"],
+        &["get", "events", "--sort-by=.lastTimestamp", "--field-selector=type=Warning"],
+    ];
+    for asked in asked {
+        let arguments = [asked, &["-n", &scene.namespace]].concat();
+        let said = scene.cluster.kubectl(&arguments).await.unwrap_or_else(|error| format!("{error:#}"));
+        println!("--- kubectl {}\n{said}", arguments.join(" "));
     }
     for name in scene.processes() {
         println!("--- the end of {name}.log\n{}", process::last_words(&scene.cluster.run, &name, 8));

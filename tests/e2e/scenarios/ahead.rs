@@ -38,13 +38,14 @@ struct Contender {
     waits: PodWaits,
     replicas: Track,
     nodes: NodeTrack,
+    pool: String,
 }
 
 impl Contender {
     async fn enter(scene: &Scene, name: &'static str) -> anyhow::Result<Self> {
         let queue = Queue::create(&scene.cluster, &format!("ahead-{name}")).await?;
-        let deployment = deployment(&scene.namespace, name, (POOL_LABEL, name));
-        scene.add_pool(name, 96).await?;
+        let pool = scene.add_pool(name, 96).await?;
+        let deployment = deployment(&scene.namespace, name, (POOL_LABEL, &pool));
         scene.cluster.apply(&[deployment]).await?;
         let client = scene.cluster.client.clone();
         Ok(Self {
@@ -53,7 +54,8 @@ impl Contender {
             queue,
             waits: PodWaits::start(scene, name),
             replicas: Track::start(scene, name),
-            nodes: NodeTrack::start(scene, name),
+            nodes: NodeTrack::start(scene, &pool),
+            pool,
         })
     }
 
@@ -111,7 +113,7 @@ pub(crate) async fn run(scene: &Scene) -> anyhow::Result<()> {
                 ("nodeLeadTime", "70s"),
             ]);
         let object = if contender.name == "pickers" {
-            object.ours(&[("nodePool", "pickers"), ("capacityBuffer", room::BUFFER)])
+            object.ours(&[("nodePool", &contender.pool), ("capacityBuffer", room::BUFFER)])
         } else {
             object
         };

@@ -51,8 +51,8 @@ struct Contender {
 impl Contender {
     async fn enter(scene: &Scene, name: &'static str) -> anyhow::Result<Self> {
         let queue = Queue::create(&scene.cluster, &format!("comparison-{name}")).await?;
-        let deployment = deployment(&scene.namespace, name, (POOL_LABEL, name));
-        scene.add_pool(name, CORES).await?;
+        let pool = scene.add_pool(name, CORES).await?;
+        let deployment = deployment(&scene.namespace, name, (POOL_LABEL, &pool));
         scene.cluster.apply(&[deployment]).await?;
         let client = scene.cluster.client.clone();
         let workers = Workers::start(client, &scene.namespace, name, &queue, SERVICE_TIME);
@@ -63,7 +63,7 @@ impl Contender {
             workers,
             counters,
             replicas: Track::start(scene, name),
-            nodes: NodeTrack::start(scene, name),
+            nodes: NodeTrack::start(scene, &pool),
         })
     }
 

@@ -19,14 +19,14 @@ pub(crate) async fn run(scene: &Scene) -> anyhow::Result<()> {
     let queue = Queue::create(&scene.cluster, "leader").await?;
     room::grant(scene).await?;
     let scaler = room::scaler(scene, &[]).await?;
-    let workers = deployment(&scene.namespace, "pickers", (POOL_LABEL, "leader"));
-    scene.add_pool("leader", 200).await?;
+    let pool = scene.add_pool("pickers", 200).await?;
+    let workers = deployment(&scene.namespace, "pickers", (POOL_LABEL, &pool));
     scene.cluster.apply(&[workers, room::buffer(scene)?]).await?;
     queue.send(100).await?;
     let base = ScaledObject::shipped("scaledobject.yaml", &scene.namespace, "pickers")?
         .bounds(0, MOST)
         .reads(&scaler, &queue, scene.cluster.ports.sqs)
-        .ours(&[("serviceRate", "6"), ("nodePool", "leader"), ("capacityBuffer", room::BUFFER)]);
+        .ours(&[("serviceRate", "6"), ("nodePool", &pool), ("capacityBuffer", room::BUFFER)]);
     let with = |number: &str| base.clone().ours(&[("minReplicas", number), ("maxReplicas", number)]);
     let track = Track::start(scene, "pickers");
     scene.cluster.apply(&[with("20").0]).await?;

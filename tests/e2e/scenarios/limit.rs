@@ -38,8 +38,8 @@ pub(crate) async fn run(scene: &Scene) -> anyhow::Result<()> {
     let file = scene.cluster.run.join("limit-calendar.yaml");
     std::fs::write(&file, peak)?;
     let scaler = room::scaler(scene, &["--calendar", &file.display().to_string()]).await?;
-    let workers = deployment(&scene.namespace, "pickers", (POOL_LABEL, "limit"));
-    scene.add_pool("limit", LIMIT).await?;
+    let pool = scene.add_pool("pickers", LIMIT).await?;
+    let workers = deployment(&scene.namespace, "pickers", (POOL_LABEL, &pool));
     scene.cluster.apply(&[workers, room::buffer(scene)?]).await?;
     let object = ScaledObject::shipped("scaledobject.yaml", &scene.namespace, "pickers")?
         .bounds(1, 60)
@@ -48,7 +48,7 @@ pub(crate) async fn run(scene: &Scene) -> anyhow::Result<()> {
             ("serviceRate", "20"),
             ("minReplicas", "1"),
             ("maxReplicas", "60"),
-            ("nodePool", "limit"),
+            ("nodePool", &pool),
             ("capacityBuffer", room::BUFFER),
         ]);
     let track = Track::start(scene, "pickers");

@@ -21,11 +21,11 @@ const AFTERWARDS: Duration = Duration::from_secs(30);
 pub(crate) async fn run(scene: &Scene) -> anyhow::Result<()> {
     room::grant(scene).await?;
     let scaler = room::scaler(scene, &[]).await?;
-    scene.add_pool("outage", 200).await?;
+    let pool = scene.add_pool(PICKERS, 200).await?;
     scene.cluster.apply(&[room::buffer(scene)?]).await?;
     let (said, most) = (SAID.to_string(), u32::try_from(PILE_WANTS)?);
     let (pile, before) = Pile::heap(scene, scaler, |object| {
-        let room = [("nodePool", "outage"), ("capacityBuffer", room::BUFFER)];
+        let room = [("nodePool", pool.as_str()), ("capacityBuffer", room::BUFFER)];
         object.bounds(0, most).ours(&[("minReplicas", &said), ("maxReplicas", &said)]).ours(&room)
     })
     .await?;

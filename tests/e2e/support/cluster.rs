@@ -74,7 +74,9 @@ impl Cluster {
         let nodes =
             cluster.kubectl(&["get", "nodes", "-l", &format!("{label}={value}"), "-o", "name"]).await?;
         ensure!(!nodes.is_empty(), "no node for order workers: label some of kwok's with {label}={value}");
-        cluster.install().await?;
+        if cluster.kubectl(&["get", "deployment", "peakscaler", "-n", "peakscaler"]).await.is_err() {
+            cluster.install().await?;
+        }
         cluster.start("elasticmq")?;
         cluster.sqs_answers().await?;
         Ok(cluster)

@@ -98,10 +98,12 @@ impl Scene {
         deleted.map(|_| ())
     }
 
-    /// Makes a NodePool of the scene's, of so many cores at most.
-    pub(crate) async fn add_pool(&self, name: &str, cores: u32) -> anyhow::Result<()> {
-        self.pools.borrow_mut().push(name.to_owned());
-        self.cluster.apply(&[node_pool(name, cores)]).await
+    /// Makes a NodePool of the scene's for these workers, of so many cores at most; returns its name.
+    pub(crate) async fn add_pool(&self, workers: &str, cores: u32) -> anyhow::Result<String> {
+        let name = format!("{}-{workers}", self.namespace);
+        self.pools.borrow_mut().push(name.clone());
+        self.cluster.apply(&[node_pool(&name, cores)]).await?;
+        Ok(name)
     }
 
     /// The process `name` is the scene's: it is stopped at its end, and shown when it fails.
