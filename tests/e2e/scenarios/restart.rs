@@ -65,9 +65,9 @@ async fn replace(scene: &Scene, scaler: &Scaler, track: &Track) -> anyhow::Resul
     let after = until("the rate is there again", PATIENCE, learned).await?;
     scene.figure("the newest replica has the rate after", scene.seconds() - replaced, "s");
     scene.figure("rate after", format!("{after:.3}"), "orders/s a worker");
-    let (_, least) = track.wanted_since(began).context("samples")?;
+    let (most, least) = track.wanted_since(began).context("samples")?;
     scene.figure("replicas when it began", wanted, "");
-    scene.figure("least replicas from then on", least, "");
+    scene.figure("least and most replicas from then on", format!("{least} and {most}"), "");
     ensure!(least >= wanted, "it scaled down: {:?}", track.path());
     Ok(())
 }
