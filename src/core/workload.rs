@@ -15,7 +15,8 @@ use super::demand::present::Present;
 use super::observation::{LeadTimes, NodeSlots, Observation, Replicas};
 use super::plan::situation::{KnownEntry, ServiceSource};
 use super::plan::tuning::{
-    CYCLE_SECONDS, FIRST_REPLICAS, HORIZON_LIMIT_SECONDS, HORIZON_SECONDS, SETTLED_SECONDS,
+    CYCLE_SECONDS, FIRST_RATE_SECONDS, FIRST_REPLICAS, HORIZON_LIMIT_SECONDS, HORIZON_SECONDS,
+    SETTLED_SECONDS,
 };
 use super::plan::{Fleet, Service, Situation, decide};
 use super::policy::Policy;
@@ -351,7 +352,7 @@ impl Workload {
     }
 
     /// While the service rate is a guess: at most twice the ready workers, which soon show what it is, and
-    /// at first twice those that were found, which somebody wanted. A guess too slow by a factor would ask
+    /// at first those that were found, which somebody wanted, then twice as many. A guess too slow by a factor would ask
     /// for so many times too many, all at once.
     fn unlearned_replicas(&self, now: f64, service: &Service) -> Option<u32> {
         if service.source != ServiceSource::Prior && !self.ledger.counts_nothing() {
@@ -363,7 +364,10 @@ impl Workload {
             return Some(twice(minute_ago.map_or(0, |decided| decided.desired)));
         };
         let found = self.found.filter(|(at, found)| *found > 0 && now - at < SETTLED_SECONDS);
-        let most = found.map_or(u32::MAX, |(_, found)| twice(found));
+        let most = found.map_or(u32::MAX, |(at, found)| {
+            // What a scaler before this one wanted is enough until the first rate can have been seen.
+            if now - at < FIRST_RATE_SECONDS { found.max(FIRST_REPLICAS) } else { twice(found) }
+        });
         let there = replicas.existing().max(replicas.wanted.unwrap_or(0));
         Some(twice(replicas.ready).min(most).max(there))
     }

@@ -41,6 +41,8 @@ pub const SURE_DEVIATION: f64 = 0.12;
 /// A fraction of a replica that the reserve can carry for a while is not kept: without this a need
 /// of 2.1 would hold three workers all night.
 pub const DOWN_SLACK_REPLICAS: f64 = 0.3;
+/// A service rate is seen within this time where completions are not counted minutes late.
+pub const FIRST_RATE_SECONDS: f64 = 90.0;
 /// So many replicas are ordered at once on a service rate that nobody has seen.
 pub const FIRST_REPLICAS: u32 = 10;
 /// Nothing came where so many orders were expected: a seventh of all such silences.
