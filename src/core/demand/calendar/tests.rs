@@ -490,8 +490,8 @@ fn a_public_holiday_is_told_with_what_it_takes_away() {
     // Half of 60 a minute, from two minutes on.
     let halves = -30.0 * (part.horizon_seconds / 60.0 - 2.0);
     assert!(close(part.orders, halves) && part.replicas < 0 && part.ahead < 0, "{part:?}, {halves} orders");
-    let named = "publicHolidays: [{country: CZ, uplift: 0.5}]\nclosures: [{name: shut, from: 2026-07-05, to: 2026-07-05}]";
-    let names: Vec<String> = decisions_around(SAINTS_DAY, 0.0, Some(calendar(named)))[58]
+    let holidays = "publicHolidays: [{country: CZ, uplift: 0.5}]\nclosures: [{name: shut, from: 2026-07-05, to: 2026-07-05}]";
+    let names: Vec<String> = decisions_around(SAINTS_DAY, 0.0, Some(calendar(holidays)))[58]
         .calendar
         .iter()
         .map(|part| part.name.clone())
