@@ -56,7 +56,7 @@ fn exit_codes_tell_errors_from_files_that_cannot_be_read() {
         (&["--output", "json", "no-such-file.yaml"], 2),
         (&["--output", "github", "no-such-file.yaml"], 2),
         (&["."], 2),
-        (&[], 2),
+        (&[], 1),
     ] {
         assert_eq!(check(arguments).status.code(), Some(code), "{arguments:?}");
     }

@@ -355,7 +355,12 @@ impl Workload {
     /// at first those that were found, which somebody wanted, then twice as many. A guess too slow by a factor would ask
     /// for so many times too many, all at once.
     fn unlearned_replicas(&self, now: f64, service: &Service) -> Option<u32> {
-        if service.source != ServiceSource::Prior && !self.ledger.counts_nothing() {
+        let is_guess = match service.source {
+            ServiceSource::Given => false,
+            ServiceSource::Prior => true,
+            ServiceSource::Learned => self.ledger.counts_nothing(),
+        };
+        if !is_guess {
             return None;
         }
         let twice = |replicas: u32| replicas.saturating_mul(2).max(FIRST_REPLICAS);
