@@ -7,8 +7,12 @@ const TRIGGER: &str = "metadata:\n  queueURL: https://sqs.eu-central-1.amazonaws
                        targetWait: 300s\n  minReplicas: \"2\"\n  maxReplicas: \"40\"\n  throughputSource: queue\n";
 
 fn start(directory: &std::path::Path, more: &[&str]) -> Child {
+    start_on(TRIGGER, directory, more)
+}
+
+fn start_on(metadata: &str, directory: &std::path::Path, more: &[&str]) -> Child {
     let trigger = directory.join("trigger.yaml");
-    std::fs::write(&trigger, TRIGGER).unwrap();
+    std::fs::write(&trigger, metadata).unwrap();
     Command::new(env!("CARGO_BIN_EXE_peakscaler"))
         .arg("decide")
         .arg("--trigger")
@@ -136,21 +140,24 @@ fn a_calendar_raises_what_is_wanted_ahead_of_its_peak() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("peaks.yaml");
     let input: String = (0..10).map(|second| line(second, 100) + "\n").collect();
-    let ahead = |text: &str| {
-        std::fs::write(&path, text).unwrap();
-        let mut child = start(directory.path(), &["--calendar", path.to_str().unwrap()]);
+    // No more is wanted of a guessed rate than twice of what is there, whatever a calendar says.
+    let given = TRIGGER.to_owned() + "  serviceRate: \"2\"\n";
+    let ahead = |text: Option<&str>| {
+        std::fs::write(&path, text.unwrap_or_default()).unwrap();
+        let arguments = ["--calendar", path.to_str().unwrap()];
+        let mut child = start_on(&given, directory.path(), if text.is_some() { &arguments } else { &[] });
         child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
         let output = child.wait_with_output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stdout).unwrap()
     };
     let peak = "timeZone: Europe/Prague\npeaks:\n- {name: a, from: 2026-11-27T09:01, to: 2026-11-27T12:00, uplift: 8}\n";
-    assert_eq!(ahead("peaks: []\n"), run(&input), "an empty calendar changes nothing");
+    assert_eq!(ahead(Some("peaks: []\n")), ahead(None), "an empty calendar changes nothing");
     let wanted = |output: &str| {
         let last: serde_json::Value = serde_json::from_str(output.lines().last().unwrap()).unwrap();
         last["ahead"].as_u64().unwrap()
     };
-    assert!(wanted(&ahead(peak)) > wanted(&run(&input)), "{}", ahead(peak));
+    assert!(wanted(&ahead(Some(peak))) > wanted(&ahead(None)), "{}", ahead(Some(peak)));
 }
 
 #[test]
