@@ -151,6 +151,19 @@ pub(super) fn new_table(header: &[&str]) -> Table {
     table
 }
 
+/// A column of bars.
+pub(super) fn align_left(table: &mut Table, column: usize) {
+    if let Some(column) = table.column_mut(column) {
+        column.set_cell_alignment(CellAlignment::Left);
+    }
+}
+
+/// A bar of so many columns.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "at most the width of a bar")]
+pub(super) fn bar(fill: char, columns: f64) -> String {
+    fill.to_string().repeat(columns.round() as usize)
+}
+
 /// The same without a line below each row, for long tables.
 pub(super) fn new_compact_table(header: &[&str]) -> Table {
     let mut table = new_table(header);

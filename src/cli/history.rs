@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde::Serialize;
 
-use super::forecast::{new_table, read_history, say, time_zone};
+use super::forecast::{align_left, bar, new_table, read_history, say, time_zone};
 use crate::clock::Clock;
 use crate::core::Flow;
 use crate::history::{Past, Resolution, SeriesKey, Store, csv};
@@ -298,25 +298,17 @@ fn show_days(show: &Show, workload: &(String, String), now: Timestamp) -> anyhow
     }
     let most = days.values().map(|day| day.arrivals).fold(1.0, f64::max);
     let mut table = new_table(&["day", "arrivals", "completions", "hours known", ""]);
-    if let Some(column) = table.column_mut(4) {
-        column.set_cell_alignment(comfy_table::CellAlignment::Left);
-    }
+    align_left(&mut table, 4);
     for (date, day) in &days {
         table.add_row([
             date.strftime("%a %Y-%m-%d").to_string(),
             format!("{:.0}", day.arrivals),
             format!("{:.0}", day.completions),
             format!("{:.1}", day.known_hours),
-            bar(day.arrivals / most * BAR),
+            bar('█', day.arrivals / most * BAR),
         ]);
     }
     say(&format!("{series}\n{table}"))
-}
-
-/// A bar of so many columns.
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "at most the width of a bar")]
-fn bar(columns: f64) -> String {
-    "█".repeat(columns.round() as usize)
 }
 
 fn take_out(export: &Export, now: Timestamp) -> anyhow::Result<()> {

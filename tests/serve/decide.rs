@@ -202,6 +202,10 @@ fn a_preview_shows_the_uplift_of_its_day() {
         orders("ordinary") > 10.0 && (orders("with_calendar") / orders("ordinary") - 4.0).abs() < 1e-9,
         "{day}"
     );
-    assert!(preview("table").contains("Fri 2012-11-23 (a)"));
+    let table = preview("table");
+    assert!(table.contains("Fri 2012-11-23 (a)"));
+    // Three times as much of what the calendar adds as of what is ordinary.
+    let bars = |fill: char| table.lines().map(|line| line.matches(fill).count()).max();
+    assert_eq!((bars('█'), bars('▒')), (Some(15), Some(45)), "{table}");
     assert!(preview("svg").trim_end().ends_with("</svg>"));
 }

@@ -10,18 +10,24 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::{Context as _, ensure};
+use comfy_table::Table;
 use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use serde::Serialize;
 
-use crate::cli::forecast::{Output, chart, new_table, read_history, say, time_zone};
+use crate::cli::forecast::{
+    Output, align_left, bar, chart, new_compact_table, new_table, read_history, say, time_zone,
+};
 use crate::core::demand::calendar::Calendar;
 use crate::core::demand::forecast::{Event, ProfileForecast, later, seconds_between, slot_seconds_for};
 use crate::core::demand::outlook::ArrivalForecast as _;
 
 /// Most days that are shown.
 const MOST_DAYS: usize = 400;
+
+/// Columns of the longest bar.
+const BAR: f64 = 60.0;
 
 /// Public holidays are shown for a year after the history.
 const HOLIDAYS_AHEAD_SECONDS: f64 = 365.0 * 86_400.0;
@@ -168,12 +174,27 @@ fn text(days: &[Day], zone: &TimeZone) -> String {
     }
     let mut text = table.to_string();
     for day in days.iter().filter(|day| day.with_calendar > day.ordinary) {
-        let mut table = new_table(&["hour", "ordinary", "with calendar"]);
-        for hour in &day.hours {
-            let from = hour.from.to_zoned(zone.clone()).strftime("%H:%M").to_string();
-            table.add_row([from, format!("{:.1}", hour.ordinary), format!("{:.1}", hour.with_calendar)]);
-        }
-        let _ = write!(text, "\n\n{}, by hour\n{table}", day.date.strftime("%a %Y-%m-%d"));
+        let date = day.date.strftime("%a %Y-%m-%d");
+        let _ = write!(text, "\n\n{date}, by hour: █ ordinary, ▒ by the calendar\n{}", by_hour(day, zone));
     }
     text
+}
+
+/// A day's hours as bars: what is ordinary, and what the calendar adds; of an hour from which it takes,
+/// what is left.
+fn by_hour(day: &Day, zone: &TimeZone) -> Table {
+    let most = day.hours.iter().map(|hour| hour.with_calendar).fold(1.0, f64::max);
+    let mut table = new_compact_table(&["hour", "ordinary", "with calendar", ""]);
+    align_left(&mut table, 3);
+    for hour in &day.hours {
+        let ordinary = bar('█', hour.ordinary.min(hour.with_calendar) / most * BAR);
+        let added = bar('▒', (hour.with_calendar - hour.ordinary).max(0.0) / most * BAR);
+        table.add_row([
+            hour.from.to_zoned(zone.clone()).strftime("%H:%M").to_string(),
+            format!("{:.1}", hour.ordinary),
+            format!("{:.1}", hour.with_calendar),
+            ordinary + &added,
+        ]);
+    }
+    table
 }
