@@ -260,11 +260,12 @@ impl Ledger {
     pub fn service(&self, policy: &Policy) -> Service {
         let mut service = self.service.estimate(policy.service_rate);
         if let (Some(witness), ServiceRate::Learned) = (&self.witness, policy.service_rate) {
+            let deviation = witness.relative_deviation();
             service.per_second = witness.service();
             // Where nothing waits as many are needed as are busy, however fast they are.
-            let doubt = witness.relative_deviation() * self.service.depth();
-            service.lower_per_second = witness.service() * (-doubt).exp();
-            if witness.relative_deviation() < KNOWN_SPREAD {
+            let doubt = deviation * self.service.depth();
+            service.lower_per_second = service.per_second * (-doubt).exp();
+            if deviation < KNOWN_SPREAD {
                 service.source = ServiceSource::Learned;
             }
         }

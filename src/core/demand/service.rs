@@ -199,16 +199,14 @@ impl ServiceLearner {
 
     /// Replicas at work between the last two readings, on average, and whether orders waited for them.
     pub fn working_now(&self) -> Option<(f64, bool)> {
-        let last = self.samples.back()?;
-        let before = self.samples.iter().rev().nth(1)?;
+        let (before, last) = self.last_two()?;
         Some((0.5 * (self.working(before) + self.working(last)), before.is_deep() && last.is_deep()))
     }
 
     /// Replicas that were ready while the queue was found without waiting orders at the last reading and
     /// with some at the one before.
     pub fn emptied_by(&self) -> Option<f64> {
-        let last = self.samples.back()?;
-        let before = self.samples.iter().rev().nth(1)?;
+        let (before, last) = self.last_two()?;
         let ready = |sample: &Sample| sample.ready.unwrap_or(0.0).max(self.working(sample));
         (before.is_deep() && !last.is_deep()).then(|| ready(before).max(ready(last)))
     }
@@ -220,6 +218,12 @@ impl ServiceLearner {
         let most_ready = self.most_ready(last.at, ready);
         let next = Sample { at: last.at, in_flight, visible, delayed, ready, most_ready };
         Some(0.5 * (self.working(last) + self.working(&next)))
+    }
+
+    fn last_two(&self) -> Option<(&Sample, &Sample)> {
+        let mut newest = self.samples.iter().rev();
+        let last = newest.next()?;
+        Some((newest.next()?, last))
     }
 
     fn most_ready(&self, at: f64, ready: Option<f64>) -> f64 {

@@ -62,6 +62,7 @@ pub fn height_at(grid: &[f64], curve: &[f64], x: f64) -> f64 {
         }
     }
 }
+
 /// Pods for whose room a buffer is to hold nodes: what is wanted one node lead time `ahead`, less what is there. Room
 /// that is free already counts for a buffer by itself.
 pub fn room_ahead(ahead: u32, existing: u32) -> u32 {
