@@ -1,57 +1,28 @@
 //! When orders arrived: a log in bins, from counts that are known and, until those come, from what
 //! the queue's counters imply.
 
+mod bin;
+mod newest;
+mod slow;
+
 use std::collections::VecDeque;
 
+use self::bin::{BIN_SECONDS, Bin};
+pub use self::newest::Newest;
+pub use self::slow::{Fit, Slow};
 use crate::core::plan::Cohort;
 
-/// Width of a fine bin.
-pub const BIN_SECONDS: f64 = 15.0;
-const BIN_SECONDS_F32: f32 = 15.0;
 /// Fine bins kept: 64 minutes.
 const FINE_BINS: usize = 256;
 /// Fine bins that make a coarse one: 5 minutes.
 const COARSE: i64 = 20;
-/// A usual bin is known from so many.
-const USUAL_BINS: usize = 8;
 /// Coarse bins kept: 24 hours.
 const COARSE_BINS: usize = 288;
 
-/// Arrivals of one bin.
-#[derive(Debug, Clone, Copy, Default)]
-struct Bin {
-    known: f32,
-    known_seconds: f32,
-    implied: f32,
-    implied_seconds: f32,
-}
-
-impl Bin {
-    /// Orders and the share of the bin about which anything is known. What is known counts, the
-    /// rest of the bin is filled from what is implied.
-    fn estimate(&self) -> (f64, f64) {
-        let known = (f64::from(self.known_seconds) / BIN_SECONDS).min(1.0);
-        let implied_seconds = f64::from(self.implied_seconds);
-        if implied_seconds <= 0.0 || known > 0.999 {
-            return (f64::from(self.known), known);
-        }
-        let implied = (implied_seconds / BIN_SECONDS).min(1.0).min(1.0 - known);
-        let rate = f64::from(self.implied) / implied_seconds;
-        (f64::from(self.known) + rate * implied * BIN_SECONDS, known + implied)
-    }
-
-    /// The same with what is implied believed only in part.
-    fn estimate_with(&self, belief: Belief) -> (f64, f64) {
-        let (orders, covered) = self.estimate();
-        let implied = orders - f64::from(self.known);
-        let seconds = covered * BIN_SECONDS - f64::from(self.known_seconds);
-        if seconds <= 0.0 {
-            return (orders, covered);
-        }
-        let blended = belief.weight * implied + (1.0 - belief.weight) * belief.rate * seconds;
-        (f64::from(self.known) + blended, covered)
-    }
-}
+/// What is older than so many half-lives hardly weighs ...
+const HALF_LIVES: f64 = 8.0;
+/// ... and is looked at only where the newer covers less than this.
+const LEAST_WEIGHTED_SECONDS: f64 = 60.0;
 
 /// How far to believe what the counters imply: the rest is taken from a known rate.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -77,6 +48,7 @@ pub struct ArrivalLog {
     /// Number of the first coarse bin.
     first_coarse: i64,
     known_until: Option<f64>,
+    slow: Option<Slow>,
 }
 
 /// What the log says of the last minutes.
@@ -100,22 +72,13 @@ impl ArrivalLog {
     /// not counted again: a source that is opened anew tells its last hour once more.
     pub fn add_known(&mut self, from: f64, to: f64, count: f64) {
         self.known_until = Some(self.known_until.map_or(to, |until| until.max(to)));
-        self.spread(from, to, count, |bin, orders, seconds| {
-            let unknown = (BIN_SECONDS_F32 - bin.known_seconds).clamp(0.0, seconds);
-            if seconds > 0.0 {
-                bin.known += orders * unknown / seconds;
-                bin.known_seconds += unknown;
-            }
-        });
+        self.spread(from, to, count, Bin::add_known);
     }
 
     /// Logs `count` orders that the counters imply for `[from, to)`; may be negative, as one
     /// reading takes back what the one before said too much.
     pub fn add_implied(&mut self, from: f64, to: f64, count: f64) {
-        self.spread(from, to, count, |bin, orders, seconds| {
-            bin.implied += orders;
-            bin.implied_seconds += seconds;
-        });
+        self.spread(from, to, count, Bin::add_implied);
     }
 
     #[expect(clippy::cast_possible_truncation, reason = "bin numbers and counts fit")]
@@ -143,137 +106,98 @@ impl ArrivalLog {
         }
         // After a long silence the old bins say nothing any more.
         if number - self.first > 2 * whole(FINE_BINS) {
-            while let Some(bin) = self.fine.pop_front() {
-                self.retire(bin);
-            }
+            self.retire(self.fine.len());
             self.first = number;
         }
         while self.first + whole(self.fine.len()) <= number {
+            if self.fine.len() == FINE_BINS {
+                self.retire(1);
+            }
             self.fine.push_back(Bin::default());
-            if self.fine.len() > FINE_BINS
-                && let Some(bin) = self.fine.pop_front()
-            {
-                self.retire(bin);
-            }
         }
     }
 
+    /// Adds the oldest fine bins to the coarse ones.
     #[expect(clippy::cast_possible_truncation, reason = "counts of five minutes fit")]
-    fn retire(&mut self, bin: Bin) {
-        let number = self.first.div_euclid(COARSE);
-        self.first += 1;
-        if self.coarse.is_empty() || number - self.first_coarse > 2 * whole(COARSE_BINS) {
-            self.coarse.clear();
-            self.first_coarse = number;
-        }
-        while self.first_coarse + whole(self.coarse.len()) <= number {
-            self.coarse.push_back(0.0);
-            if self.coarse.len() > COARSE_BINS {
-                self.coarse.pop_front();
-                self.first_coarse += 1;
+    fn retire(&mut self, bins: usize) {
+        for bin in self.fine.drain(..bins) {
+            let number = self.first.div_euclid(COARSE);
+            self.first += 1;
+            if self.coarse.is_empty() || number - self.first_coarse > 2 * whole(COARSE_BINS) {
+                self.coarse.clear();
+                self.coarse.reserve_exact(COARSE_BINS);
+                self.first_coarse = number;
+            }
+            while self.first_coarse + whole(self.coarse.len()) <= number {
+                if self.coarse.len() == COARSE_BINS {
+                    self.coarse.pop_front();
+                    self.first_coarse += 1;
+                }
+                self.coarse.push_back(0.0);
+            }
+            if let Some(last) = self.coarse.back_mut() {
+                *last += bin.orders().max(0.0) as f32;
             }
         }
-        if let Some(last) = self.coarse.back_mut() {
-            *last += bin.estimate().0.max(0.0) as f32;
-        }
     }
 
-    /// Orders of a usual bin of the last `seconds`: the median, so that neither a lump nor a burst
-    /// of less than half that time moves it. `None` where too little is covered.
-    pub fn usual_bin(&self, seconds: f64) -> Option<f64> {
-        let mut orders: Vec<f64> = self
-            .fine
-            .iter()
-            .rev()
-            .take_while({
-                let mut left = seconds;
-                move |_| {
-                    left -= BIN_SECONDS;
-                    left >= 0.0
-                }
-            })
-            .map(Bin::estimate)
-            .filter(|(_, covered)| *covered > 0.5)
-            .map(|(orders, covered)| orders / covered)
-            .collect();
-        if orders.len() < USUAL_BINS {
-            return None;
-        }
-        let middle = orders.len() / 2;
-        let (_, median, _) = orders.select_nth_unstable_by(middle, f64::total_cmp);
-        Some(median.max(0.0))
+    /// Folds over at most `count` fine bins, the newest first.
+    fn fold_newest<T>(&self, count: usize, start: T, step: impl FnMut(T, &Bin) -> T) -> T {
+        let (older, newer) = self.fine.as_slices();
+        let newer = &newer[newer.len().saturating_sub(count)..];
+        let older = &older[older.len().saturating_sub(count - newer.len())..];
+        newer.iter().rev().chain(older.iter().rev()).fold(start, step)
     }
 
-    /// Rate of the known orders of the ten minutes before what is known ends; `None` where less than
-    /// five of them are known.
-    pub fn known_rate(&self) -> Option<f64> {
-        let known = self.fine.iter().rev().skip_while(|bin| bin.known_seconds <= 0.0).take(40);
-        let (orders, seconds) = known.fold((0.0, 0.0), |(orders, seconds), bin| {
-            (orders + f64::from(bin.known), seconds + f64::from(bin.known_seconds))
-        });
-        (seconds >= 300.0).then(|| orders / seconds)
+    /// Age of the newest bin's middle at `now`; negative while it lies ahead.
+    fn newest_age(&self, now: f64) -> f64 {
+        now - ((self.first + whole(self.fine.len())) as f64 - 0.5) * BIN_SECONDS
+    }
+
+    /// How many of the newest bins have middles of at most `seconds` of age at `now`.
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to the bins kept")]
+    fn bins_within(&self, now: f64, seconds: f64) -> usize {
+        let bins = ((seconds - self.newest_age(now)) / BIN_SECONDS).floor() + 1.0;
+        bins.clamp(0.0, FINE_BINS as f64) as usize
     }
 
     /// Weighted rate over the log before `now`, the weight halving every `half_life` seconds and
     /// nothing older than `oldest` seconds counting; a bin counts for at most `most` orders.
     pub fn weighted(&self, now: f64, half_life: f64, oldest: f64, most: f64, belief: Belief) -> Weighted {
-        let mut sum = Weighted::default();
-        let decay = 0.5_f64.powf(BIN_SECONDS / half_life);
-        let mut weight = 1.0;
-        for (index, bin) in self.fine.iter().enumerate().rev() {
-            let middle = (self.first + whole(index)) as f64 * BIN_SECONDS + BIN_SECONDS / 2.0;
-            let age = (now - middle).max(0.0);
-            if age > oldest {
-                break;
-            }
-            let (orders, covered) = bin.estimate_with(belief);
-            sum.seconds += weight * covered * BIN_SECONDS;
-            sum.rate += weight * orders.min(most * covered);
-            sum.age_seconds += weight * covered * BIN_SECONDS * age;
-            weight *= decay;
+        let near = self.weighted_within(now, half_life, oldest.min(HALF_LIVES * half_life), most, belief);
+        if near.seconds >= LEAST_WEIGHTED_SECONDS || oldest <= HALF_LIVES * half_life {
+            return near;
         }
+        self.weighted_within(now, half_life, oldest, most, belief)
+    }
+
+    fn weighted_within(&self, now: f64, half_life: f64, oldest: f64, most: f64, belief: Belief) -> Weighted {
+        let decay = 0.5_f64.powf(BIN_SECONDS / half_life);
+        let most_per_second = most / BIN_SECONDS;
+        let start = (Weighted::default(), 1.0, 0.0);
+        let count = self.bins_within(now, oldest);
+        let (mut sum, _, _) = self.fold_newest(count, start, |(mut sum, weight, age), bin| {
+            let (orders, covered) = (bin.believed(belief), bin.covered());
+            let most = most_per_second * covered;
+            let seconds = weight * covered;
+            sum.seconds += seconds;
+            sum.rate += weight * if orders > most { most } else { orders };
+            sum.age_seconds += seconds * age;
+            (sum, weight * decay, age + BIN_SECONDS)
+        });
         if sum.seconds > 0.0 {
             sum.rate = (sum.rate / sum.seconds).max(0.0);
-            sum.age_seconds /= sum.seconds;
+            sum.age_seconds = (sum.age_seconds / sum.seconds + self.newest_age(now)).max(0.0);
         }
         sum
     }
 
-    /// Slope of the rate over the last hour, orders a second squared, and its standard error for
-    /// counts of index of dispersion `dispersion`; least squares with a weight that halves every
-    /// `half_life` seconds.
-    pub fn slope(&self, now: f64, half_life: f64, dispersion: f64) -> Option<(f64, f64)> {
-        let base = self.weighted(now, half_life, f64::INFINITY, f64::INFINITY, Belief::FULL);
-        if base.seconds < 600.0 {
-            return None;
-        }
-        let decay = 0.5_f64.powf(BIN_SECONDS / half_life);
-        let (mut weight, mut across, mut along, mut error) = (1.0, 0.0, 0.0, 0.0);
-        for (index, bin) in self.fine.iter().enumerate().rev() {
-            let middle = (self.first + whole(index)) as f64 * BIN_SECONDS + BIN_SECONDS / 2.0;
-            let lever = base.age_seconds - (now - middle).max(0.0);
-            let (orders, covered) = bin.estimate();
-            let seconds = weight * covered * BIN_SECONDS;
-            across += weight * orders * lever;
-            along += seconds * lever * lever;
-            error += weight * weight * covered * BIN_SECONDS * lever * lever;
-            weight *= decay;
-        }
-        (along > 0.0).then(|| (across / along, (dispersion * base.rate * error).sqrt() / along))
-    }
-
     /// Orders of the last `seconds` before `now`, and how many of those seconds are covered.
     pub fn recent(&self, now: f64, seconds: f64) -> (f64, f64) {
-        let (mut orders, mut covered) = (0.0, 0.0);
-        for (index, bin) in self.fine.iter().enumerate().rev() {
-            let middle = (self.first + whole(index)) as f64 * BIN_SECONDS + BIN_SECONDS / 2.0;
-            if now - middle > seconds {
-                break;
-            }
-            let (bin_orders, share) = bin.estimate();
-            orders += bin_orders;
-            covered += share * BIN_SECONDS;
-        }
+        let (orders, covered) =
+            self.fold_newest(self.bins_within(now, seconds), (0.0, 0.0), |(orders, covered), bin| {
+                (orders + bin.orders(), covered + bin.covered())
+            });
         (orders.max(0.0), covered)
     }
 
@@ -291,14 +215,14 @@ impl ArrivalLog {
                 break;
             }
             let start = (self.first + whole(index)) as f64 * BIN_SECONDS;
-            let (orders, covered) = bin.estimate();
+            let (orders, covered) = (bin.orders(), bin.covered());
             // The bin of the present has only begun.
             let width = if index + 1 == self.fine.len() {
                 (now - start).clamp(0.0, BIN_SECONDS)
             } else {
                 BIN_SECONDS
             };
-            let missing = (width - covered * BIN_SECONDS).max(0.0) * rate
+            let missing = (width - covered).max(0.0) * rate
                 + (now - end).max(0.0) * rate * f64::from(u8::from(index + 1 == self.fine.len()));
             let orders = (orders.max(0.0) + missing).min(left);
             age = (now - start).max(0.0);
@@ -390,7 +314,7 @@ mod tests {
             let from = f64::from(minute) * 60.0;
             log.add_known(from, from + 60.0, 60.0 + f64::from(minute));
         }
-        let (slope, error) = log.slope(3600.0, 1200.0, 1.0).unwrap();
+        let (slope, error) = log.slow().slope.unwrap().with_error(1.0);
         assert!((slope - 1.0 / 3600.0).abs() < 2e-5, "{slope}");
         assert!(error > 0.0 && error < slope);
     }

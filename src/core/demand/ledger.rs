@@ -235,9 +235,9 @@ impl Ledger {
     }
 
     /// The present rate as seen at `now`.
-    pub fn present(&self, now: f64) -> Present {
+    pub fn present(&mut self, now: f64) -> Present {
         let counter_variance = self.filter.noise_at(self.filter.messages());
-        Present::read(&self.log, now, self.dispersion.index(), counter_variance)
+        Present::read(&mut self.log, now, self.dispersion.index(), counter_variance)
     }
 
     /// The backlog at `now`, carried on from the last reading.

@@ -1,16 +1,12 @@
 //! The present arrival rate, its slope, and an outlook made of nothing else.
 
-use super::arrivals::{ArrivalLog, Belief};
+use super::arrivals::{ArrivalLog, Belief, Newest, Slow};
 use super::outlook::{Knot, Outlook, PRESENT_RATE, PresentRate};
 
 /// The level's weight halves over this time.
 const LEVEL_HALF_LIFE_SECONDS: f64 = 240.0;
-/// What a usual bin holds is looked up over this time.
-const USUAL_SECONDS: f64 = 900.0;
 /// A bin of more than so many standard deviations above a usual one is a lump.
 const LUMP_DEVIATIONS: f64 = 3.5;
-/// The slope's weight halves over this time; the log reaches an hour back.
-const SLOPE_HALF_LIFE_SECONDS: f64 = 1200.0;
 /// The slope runs out with this time constant.
 const SLOPE_FADE_SECONDS: f64 = 1200.0;
 /// An end of what came before is looked for in the newest seconds of these lengths ...
@@ -52,40 +48,38 @@ pub struct Present {
 
 impl Present {
     /// Reads the log at `now`. `counter_variance`: of one reading of the counters.
-    pub fn read(log: &ArrivalLog, now: f64, dispersion: f64, counter_variance: f64) -> Self {
+    pub fn read(log: &mut ArrivalLog, now: f64, dispersion: f64, counter_variance: f64) -> Self {
+        let slow = log.slow();
+        let newest = Newest::of(log, now);
         // A lump that came at once says nothing of the orders after it.
-        let most = log.usual_bin(USUAL_SECONDS).map_or(f64::INFINITY, |usual| {
+        let most = slow.usual_bin.map_or(f64::INFINITY, |usual| {
             usual + LUMP_DEVIATIONS * (dispersion * usual.max(0.5)).sqrt() + 2.0
         });
-        let level = log.weighted(
-            now,
-            LEVEL_HALF_LIFE_SECONDS,
-            3600.0,
-            most,
-            belief(log, now, dispersion, counter_variance),
-        );
-        let slope = log.slope(now, SLOPE_HALF_LIFE_SECONDS, dispersion).map_or(0.0, |(slope, error)| {
+        let belief = belief(log.known_until(), slow, now, dispersion, counter_variance);
+        let level = log.weighted(now, LEVEL_HALF_LIFE_SECONDS, 3600.0, most, belief);
+        let slope = slow.slope.map_or(0.0, |fit| {
+            let (slope, error) = fit.with_error(dispersion);
             let certainty = slope * slope / (slope * slope + 2.0 * error * error).max(f64::MIN_POSITIVE);
             slope * certainty
         });
         let slope =
             slope.clamp(-0.5 * level.rate / SLOPE_FADE_SECONDS, 1.5 * level.rate / SLOPE_FADE_SECONDS);
         let trended = (level.rate + slope * level.age_seconds.min(600.0))
-            .min(most_rate(log, now, dispersion, counter_variance))
+            .min(most_rate(&newest, dispersion, counter_variance))
             .max(0.0);
         let seconds = level.seconds.max(15.0);
         let deviation = (dispersion * trended.max(0.3 / seconds) / seconds).sqrt();
         let mut present =
             Self { level: trended, deviation, slope, dispersion, surge: 0.0, surge_seconds: SURGE_SECONDS };
         for pieces in [1.0, 2.0] {
-            let (orders, covered) = log.recent(now, pieces * SURGE_SECONDS);
+            let (orders, covered) = newest.within(pieces * SURGE_SECONDS);
             if covered >= 0.6 * pieces * SURGE_SECONDS {
                 present.notice_surge(orders / covered, covered, counter_variance);
             }
         }
         if present.surge != 0.0 {
-            present.surge_seconds = SURGE_REMAINS * present.age_of_surge(log, now);
-            let (orders, covered) = log.recent(now, NEWEST_SECONDS);
+            present.surge_seconds = SURGE_REMAINS * present.age_of_surge(&newest);
+            let (orders, covered) = newest.within(NEWEST_SECONDS);
             let newest = if covered > 0.0 { orders / covered - present.level } else { present.surge };
             if newest * present.surge.signum() < 0.35 * present.surge.abs() {
                 present.surge_seconds *= 0.3;
@@ -114,11 +108,11 @@ impl Present {
     }
 
     /// For how long the log has shown at least a good third of the surge.
-    fn age_of_surge(&self, log: &ArrivalLog, now: f64) -> f64 {
-        let mut newer = log.recent(now, SURGE_SECONDS);
+    fn age_of_surge(&self, newest: &Newest<'_>) -> f64 {
+        let mut newer = newest.within(SURGE_SECONDS);
         let mut pieces = 1;
         while pieces < SURGE_PIECES {
-            let until = log.recent(now, f64::from(pieces + 1) * SURGE_SECONDS);
+            let until = newest.within(f64::from(pieces + 1) * SURGE_SECONDS);
             let (orders, covered) = (until.0 - newer.0, until.1 - newer.1);
             let excess = if covered > 0.0 { orders / covered - self.level } else { 0.0 };
             if excess * self.surge.signum() < 0.35 * self.surge.abs() {
@@ -185,9 +179,9 @@ impl Present {
 
 /// The most that the newest minutes leave likely: what came before them has ended where they show far
 /// less than it.
-fn most_rate(log: &ArrivalLog, now: f64, dispersion: f64, counter_variance: f64) -> f64 {
+fn most_rate(newest: &Newest<'_>, dispersion: f64, counter_variance: f64) -> f64 {
     let most = RECENT_SECONDS.map(|seconds| {
-        let (orders, covered) = log.recent(now, seconds);
+        let (orders, covered) = newest.within(seconds);
         if covered < 0.8 * seconds {
             return f64::INFINITY;
         }
@@ -199,8 +193,8 @@ fn most_rate(log: &ArrivalLog, now: f64, dispersion: f64, counter_variance: f64)
 
 /// What the counters imply of the minutes whose arrivals are not known yet is weighed against the
 /// known rate, by the variance of either.
-fn belief(log: &ArrivalLog, now: f64, dispersion: f64, counter_variance: f64) -> Belief {
-    let (Some(until), Some(rate)) = (log.known_until(), log.known_rate()) else { return Belief::FULL };
+fn belief(known_until: Option<f64>, slow: Slow, now: f64, dispersion: f64, counter_variance: f64) -> Belief {
+    let (Some(until), Some(rate)) = (known_until, slow.known_rate) else { return Belief::FULL };
     let orders = rate * (now - until).max(15.0);
     let unknown = dispersion * orders + (TAIL_DRIFT * orders).powi(2) + 0.5;
     Belief { weight: unknown / (unknown + 2.0 * counter_variance), rate }
@@ -246,8 +240,8 @@ mod tests {
 
     #[test]
     fn steady_arrivals_give_a_steady_outlook() {
-        let (log, now) = log(&[60.0; 60]);
-        let present = Present::read(&log, now, 1.0, 2.0);
+        let (mut log, now) = log(&[60.0; 60]);
+        let present = Present::read(&mut log, now, 1.0, 2.0);
         assert!((present.rate() - 1.0).abs() < 0.01, "{present:?}");
         let outlook = present.outlook(3600.0);
         assert!((outlook.at(1800.0).0 - 1800.0).abs() < 30.0);
@@ -258,8 +252,8 @@ mod tests {
     fn what_has_ended_is_not_expected_to_go_on() {
         let mut minutes = vec![60.0; 60];
         minutes.extend([0.0; 4]);
-        let (log, now) = log(&minutes);
-        let present = Present::read(&log, now, 1.0, 2.0);
+        let (mut log, now) = log(&minutes);
+        let present = Present::read(&mut log, now, 1.0, 2.0);
         assert!(present.rate() < 0.05, "{present:?}");
     }
 
@@ -267,8 +261,8 @@ mod tests {
     fn a_surge_is_seen_within_ninety_seconds() {
         let mut minutes = vec![60.0; 60];
         minutes.extend([300.0, 300.0]);
-        let (log, now) = log(&minutes);
-        let present = Present::read(&log, now, 1.0, 2.0);
+        let (mut log, now) = log(&minutes);
+        let present = Present::read(&mut log, now, 1.0, 2.0);
         assert!(present.rate() > 4.0 && present.surge_seconds >= 45.0, "{present:?}");
     }
 }

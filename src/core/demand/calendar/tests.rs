@@ -325,14 +325,11 @@ fn an_entry_alone_tells_what_it_adds() {
 fn a_rate_falls_into_closures_but_not_out_of_peaks() {
     let now = midnight(42);
     let level = |events: &[Event]| {
-        let log = {
-            let mut log = crate::core::demand::arrivals::ArrivalLog::default();
-            for minute in 0..60 {
-                log.add_known(f64::from(minute) * 60.0, f64::from(minute + 1) * 60.0, 60.0);
-            }
-            log
-        };
-        let present = crate::core::demand::present::Present::read(&log, 3600.0, 1.0, 2.0);
+        let mut log = crate::core::demand::arrivals::ArrivalLog::default();
+        for minute in 0..60 {
+            log.add_known(f64::from(minute) * 60.0, f64::from(minute + 1) * 60.0, 60.0);
+        }
+        let present = crate::core::demand::present::Present::read(&mut log, 3600.0, 1.0, 2.0);
         foresee(&present.outlook(3600.0), events, now).at(3600.0).0 / present.outlook(3600.0).at(3600.0).0
     };
     let at = |minutes: i64| now + SignedDuration::from_mins(minutes);

@@ -100,9 +100,9 @@ impl Candidates {
         raw.map(|weight| weight / sum)
     }
 
-    /// What the candidates are called.
-    pub(super) fn names() -> [String; COUNT] {
-        std::array::from_fn(|index| match index {
+    /// What a candidate is called, by its place among the weights.
+    pub(super) fn name(index: usize) -> String {
+        match index {
             0 => "last week".to_owned(),
             1 => "four-week mean".to_owned(),
             other => {
@@ -114,7 +114,7 @@ impl Candidates {
                 let season = if other + 1 == COUNT { ", moving as a year ago" } else { "" };
                 format!("{days}-day level, {shape}{season}")
             }
-        })
+        }
     }
 
     /// Mean gain of the levels in use: how fast the future drifts away from today.

@@ -125,14 +125,16 @@ impl DayModel {
 
     /// The heaviest candidate and its weight, in words.
     pub(super) fn summary(&self) -> String {
-        let heaviest = self.weights().into_iter().max_by(|one, other| one.1.total_cmp(&other.1));
-        heaviest.map_or_else(String::new, |(name, weight)| {
-            format!("stack led by {name} ({:.0} %)", weight * 100.0)
+        let weights = self.candidates.weights().into_iter().enumerate();
+        let heaviest = weights.max_by(|one, other| one.1.total_cmp(&other.1));
+        heaviest.map_or_else(String::new, |(index, weight)| {
+            format!("stack led by {} ({:.0} %)", Candidates::name(index), weight * 100.0)
         })
     }
 
     /// Names and weights of the candidates in use.
     pub fn weights(&self) -> Vec<(String, f64)> {
-        Candidates::names().into_iter().zip(self.candidates.weights()).collect()
+        let weights = self.candidates.weights().into_iter().enumerate();
+        weights.map(|(index, weight)| (Candidates::name(index), weight)).collect()
     }
 }

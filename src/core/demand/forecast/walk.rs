@@ -127,7 +127,8 @@ impl Walk<'_> {
     fn piece(&mut self, place: Place, from: Timestamp, to: Timestamp) -> Piece {
         let nothing =
             Piece { from, to, mean: 0.0, apart: 0.0, common: 0.0, change: Change::NONE, in_event: false };
-        let Ok(day) = usize::try_from(days_between(self.today, place.date)) else {
+        let day = if place.date == self.today { 0 } else { days_between(self.today, place.date) };
+        let Ok(day) = usize::try_from(day) else {
             return nothing;
         };
         let (before, after) = self.neighbours(day, place);

@@ -1,0 +1,125 @@
+//! What changes slowly, read from the whole log once a bin.
+
+use super::bin::BIN_SECONDS;
+use super::{ArrivalLog, FINE_BINS};
+
+/// What a usual bin holds is looked up in so many: 15 minutes ...
+const USUAL_BINS: usize = 60;
+/// ... of which at least so many must be known.
+const LEAST_USUAL_BINS: usize = 8;
+/// The slope's weight halves over this time.
+const SLOPE_HALF_LIFE_SECONDS: f64 = 1200.0;
+/// The slope is read once in so many bins: a minute.
+const SLOPE_EVERY: i64 = 4;
+/// Weighted seconds without which there is no slope.
+const SLOPE_SECONDS: f64 = 600.0;
+/// The known rate is that of so many bins, ten minutes ...
+const RATE_BINS: usize = 40;
+/// ... of which this many seconds must be known.
+const RATE_SECONDS: f64 = 300.0;
+
+/// Facts of the last hour, as of the moment when they were first asked for since
+/// the newest bin began; the slope is read once a minute.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Slow {
+    /// Orders of a usual bin: the median, so that neither a lump nor a burst of less than half the
+    /// time moves it. `None` where too little is covered.
+    pub usual_bin: Option<f64>,
+    /// Orders a second before what is known ends; `None` where too little is known.
+    pub known_rate: Option<f64>,
+    /// How the rate changed; `None` where too little is covered.
+    pub slope: Option<Fit>,
+    /// Number of the newest bin that this is of, and of the one that the slope is of.
+    bin: i64,
+    slope_bin: i64,
+}
+
+/// A straight line through the rate of the last hour, by weighted least squares.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Fit {
+    slope: f64,
+    /// The slope's variance for counts that vary like Poisson's.
+    variance: f64,
+}
+
+impl Fit {
+    /// Orders a second squared, and the standard error for counts of index of dispersion `dispersion`.
+    pub fn with_error(self, dispersion: f64) -> (f64, f64) {
+        (self.slope, (dispersion * self.variance).sqrt())
+    }
+}
+
+impl ArrivalLog {
+    /// What changes slowly.
+    pub fn slow(&mut self) -> Slow {
+        let bin = self.first + super::whole(self.fine.len());
+        if self.slow.is_none_or(|slow| slow.bin != bin) {
+            let kept = self.slow.filter(|slow| bin - slow.slope_bin < SLOPE_EVERY && slow.slope.is_some());
+            let (slope, slope_bin) =
+                kept.map_or_else(|| (self.slope(), bin), |slow| (slow.slope, slow.slope_bin));
+            let (usual_bin, known_rate) = (self.usual_bin(), self.known_rate());
+            self.slow = Some(Slow { usual_bin, known_rate, slope, bin, slope_bin });
+        }
+        self.slow.unwrap_or_default()
+    }
+
+    fn usual_bin(&self) -> Option<f64> {
+        let mut orders = [0.0; USUAL_BINS];
+        let bins = self.fold_newest(USUAL_BINS, 0, |bins, bin| {
+            let covered = bin.covered() / BIN_SECONDS;
+            if covered <= 0.5 {
+                return bins;
+            }
+            orders[bins] = bin.orders() / covered;
+            bins + 1
+        });
+        if bins < LEAST_USUAL_BINS {
+            return None;
+        }
+        let (_, median, _) = orders[..bins].select_nth_unstable_by(bins / 2, f64::total_cmp);
+        Some(median.max(0.0))
+    }
+
+    fn known_rate(&self) -> Option<f64> {
+        let known = self.fine.iter().rev().map(super::Bin::known).skip_while(|(_, seconds)| *seconds <= 0.0);
+        let (orders, seconds) = known
+            .take(RATE_BINS)
+            .fold((0.0, 0.0), |(orders, seconds), bin| (orders + bin.0, seconds + bin.1));
+        (seconds >= RATE_SECONDS).then(|| orders / seconds)
+    }
+
+    fn slope(&self) -> Option<Fit> {
+        /// Sums of weight times what is named, times the age to the power of the index.
+        #[derive(Default)]
+        struct Moments {
+            seconds: [f64; 3],
+            orders: [f64; 2],
+            squared: [f64; 3],
+        }
+        let decay = 0.5_f64.powf(BIN_SECONDS / SLOPE_HALF_LIFE_SECONDS);
+        let (sum, _, _) =
+            self.fold_newest(FINE_BINS, (Moments::default(), 1.0, 0.0), |(mut sum, weight, age), bin| {
+                let (orders, seconds) = (weight * bin.orders(), weight * bin.covered());
+                let squared = weight * seconds;
+                for (sum, value) in [(&mut sum.seconds, seconds), (&mut sum.squared, squared)] {
+                    sum[0] += value;
+                    sum[1] += value * age;
+                    sum[2] += value * age * age;
+                }
+                sum.orders[0] += orders;
+                sum.orders[1] += orders * age;
+                (sum, weight * decay, age + BIN_SECONDS)
+            });
+        let seconds = sum.seconds[0];
+        if seconds < SLOPE_SECONDS {
+            return None;
+        }
+        let age = sum.seconds[1] / seconds;
+        let rate = (sum.orders[0] / seconds).max(0.0);
+        let across = age * sum.orders[0] - sum.orders[1];
+        let along = sum.seconds[2] - age * sum.seconds[1];
+        let error = sum.squared[2] - 2.0 * age * sum.squared[1] + age * age * sum.squared[0];
+        (along > 0.0)
+            .then(|| Fit { slope: across / along, variance: rate * error.max(0.0) / (along * along) })
+    }
+}
