@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use super::decision::DecisionRecord;
+use super::decision::{DecisionRecord, policy_version};
 use super::demand::calendar::{
     Calendar, EntryEffect, LearnedHolidays, foresee, less_explained, without_entries,
 };
@@ -13,18 +13,21 @@ use super::demand::ledger::Ledger;
 use super::demand::outlook::{ArrivalForecast, Outlook};
 use super::demand::present::Present;
 use super::observation::{LeadTimes, NodeSlots, Observation, Replicas};
+use super::plan::reason::sentence;
 use super::plan::situation::{KnownEntry, ServiceSource};
 use super::plan::tuning::{
     CYCLE_SECONDS, FIRST_RATE_SECONDS, FIRST_REPLICAS, HORIZON_LIMIT_SECONDS, HORIZON_SECONDS,
     SETTLED_SECONDS,
 };
-use super::plan::{Fleet, Service, Situation, decide};
+use super::plan::{Fleet, Service, Situation, decide_silently};
 use super::policy::Policy;
 
 /// All that is remembered of one workload between two observations.
 #[derive(Debug, Clone)]
 pub struct Workload {
     policy: Policy,
+    /// The policy's fingerprint.
+    version: String,
     forecast: Option<Box<dyn ArrivalForecast>>,
     calendar: Arc<Calendar>,
     ledger: Ledger,
@@ -82,6 +85,7 @@ impl Workload {
     /// A workload of which nothing has been seen yet; plans from the present rate alone.
     pub fn new(policy: Policy) -> Self {
         Self {
+            version: policy_version(&policy),
             policy,
             forecast: None,
             calendar: Arc::default(),
@@ -149,19 +153,30 @@ impl Workload {
     /// Puts another policy in force; what was learned stays.
     pub fn set_policy(&mut self, policy: Policy) {
         self.deadlines.clear();
+        self.version = policy_version(&policy);
         self.policy = policy;
     }
 
-    /// Takes in one observation and decides for its moment.
+    /// Takes in one observation, decides for its moment, and says why.
     ///
     /// # Errors
     /// When time went back or a number makes no sense; nothing of the observation is kept then.
     pub fn step(&mut self, observation: &Observation) -> Result<DecisionRecord, ObservationError> {
+        let mut record = self.step_silently(observation)?;
+        record.reason = sentence(&record, &self.policy);
+        Ok(record)
+    }
+
+    /// The same without the sentence, for those who read none of thousands.
+    ///
+    /// # Errors
+    /// As [`Self::step`].
+    pub fn step_silently(&mut self, observation: &Observation) -> Result<DecisionRecord, ObservationError> {
         self.check(observation)?;
         let now = seconds(observation.at);
         self.take_in(observation, now);
         let situation = self.situation(observation.at, now);
-        let record = decide(&situation, &self.policy);
+        let record = decide_silently(situation, &self.policy, self.version.clone());
         if let Some(desired) = record.desired {
             while self.decided.front().is_some_and(|oldest| now - oldest.at > SETTLED_SECONDS + 60.0) {
                 self.decided.pop_front();
@@ -189,8 +204,11 @@ impl Workload {
             self.lead_times = lead_times;
         }
         if let Some(bounds) = observation.bounds {
-            self.policy.min_replicas = bounds.min.unwrap_or(self.policy.min_replicas);
-            self.policy.max_replicas = bounds.max.unwrap_or(self.policy.max_replicas);
+            let min_replicas = bounds.min.unwrap_or(self.policy.min_replicas);
+            let max_replicas = bounds.max.unwrap_or(self.policy.max_replicas);
+            if (min_replicas, max_replicas) != (self.policy.min_replicas, self.policy.max_replicas) {
+                self.set_policy(Policy { min_replicas, max_replicas, ..self.policy.clone() });
+            }
         }
         for interval in &observation.arrivals {
             self.ledger.arrived(seconds(interval.from), seconds(interval.to), interval.count);

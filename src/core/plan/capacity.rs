@@ -22,32 +22,30 @@ pub fn done_by_fleet(curves: &Curves, fleet: &Fleet, per_second: f64) -> Vec<f64
 
 /// The same when `joining` are added, soonest first.
 pub fn done_with(curves: &Curves, fleet: &Fleet, per_second: f64, joining: &[Joining]) -> Vec<f64> {
+    let starting = |in_seconds: &f64| Joining { in_seconds: *in_seconds, replicas: 1.0 };
+    let mut starting = fleet.ready_in_seconds.iter().map(starting).peekable();
+    let mut joining = joining.iter().copied().peekable();
+    let mut replicas = f64::from(fleet.ready);
     let mut done = Vec::with_capacity(curves.x.len());
-    let mut total = 0.0_f64;
-    let mut previous = 0.0;
-    for (x, arrived) in curves.x.iter().zip(&curves.arrived) {
-        let replica_seconds = replica_seconds(fleet, joining, previous, *x);
-        total = (total + replica_seconds * per_second).min(arrived.max(total));
+    let (mut total, mut from) = (0.0_f64, 0.0);
+    for (to, arrived) in curves.x.iter().zip(&curves.arrived) {
+        let mut replica_seconds = replicas * (to - from);
+        let mut join = |group: Joining| {
+            replica_seconds += group.replicas * (to - group.in_seconds.max(from));
+            replicas += group.replicas;
+        };
+        while let Some(group) = starting.next_if(|group| group.in_seconds < *to) {
+            join(group);
+        }
+        while let Some(group) = joining.next_if(|group| group.in_seconds < *to) {
+            join(group);
+        }
+        let most = if *arrived > total { *arrived } else { total };
+        total = (total + replica_seconds * per_second).min(most);
         done.push(total);
-        previous = *x;
+        from = *to;
     }
     done
-}
-
-fn replica_seconds(fleet: &Fleet, joining: &[Joining], from: f64, to: f64) -> f64 {
-    let share = |ready_in: f64| to - ready_in.max(from);
-    let started: f64 = fleet
-        .ready_in_seconds
-        .iter()
-        .take_while(|ready_in| **ready_in < to)
-        .map(|ready_in| share(*ready_in))
-        .sum();
-    let joined: f64 = joining
-        .iter()
-        .take_while(|group| group.in_seconds < to)
-        .map(|group| group.replicas * share(group.in_seconds))
-        .sum();
-    f64::from(fleet.ready) * (to - from) + started + joined
 }
 
 /// Height of a curve at `x`, straight between grid points.

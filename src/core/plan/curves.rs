@@ -10,6 +10,7 @@ use super::tuning::{
     CUT_OFF_RESERVE, HORIZON_BEYOND_WAIT_SECONDS, HORIZON_LIMIT_SECONDS, HORIZON_SECONDS, LAST_STEP_SECONDS,
     STEPS_SECONDS,
 };
+use crate::core::demand::outlook::Knot;
 use crate::core::policy::Policy;
 
 /// Cumulative orders from now on a grid of seconds from now.
@@ -47,20 +48,15 @@ impl Curves {
 
     /// Orders that must have been started by each grid point.
     pub fn due(&self, situation: &Situation, policy: &Policy, strictness: Strictness) -> Vec<f64> {
-        let mut due = vec![0.0; self.x.len()];
-        if let Some(wait) = policy.target_wait_seconds {
-            self.add_wait(
-                &mut due,
-                situation,
-                wait * strictness.wait_share,
-                surcharge(situation, strictness),
-            );
-        }
+        let surcharge = surcharge(situation, strictness);
+        let mut due = match policy.target_wait_seconds {
+            Some(wait) => self.due_by_wait(situation, wait * strictness.wait_share, surcharge),
+            None => vec![0.0; self.x.len()],
+        };
         for deadline in &situation.deadlines {
             let start_by = deadline.start_by_seconds(&situation.service, strictness.cut_off_share);
             let by = deadline.cut_off_in_seconds;
-            let surcharge = if by > 0.0 { surcharge(situation, strictness).at(by) } else { 0.0 };
-            let orders = situation.in_by(by) + surcharge;
+            let orders = situation.in_by(by) + if by > 0.0 { surcharge.at(by) } else { 0.0 };
             let first = self.x.partition_point(|x| *x < start_by - 1e-9);
             for height in &mut due[first..] {
                 *height = height.max(orders);
@@ -69,17 +65,22 @@ impl Curves {
         due
     }
 
-    fn add_wait(&self, due: &mut [f64], situation: &Situation, wait: f64, surcharge: Surcharge) {
-        let mut outlook = Walk::new(situation);
+    fn due_by_wait(&self, situation: &Situation, wait: f64, surcharge: Surcharge) -> Vec<f64> {
+        let mut due = Vec::with_capacity(self.x.len());
         let mut cohorts = situation.waiting.iter().peekable();
         let mut waiting = 0.0;
-        for (height, x) in due.iter_mut().zip(&self.x) {
+        // Until the wait is over, those that wait now; from then on, those that come too.
+        let coming = self.x.partition_point(|x| *x <= wait);
+        for x in &self.x[..coming] {
             while let Some(cohort) = cohorts.next_if(|cohort| wait - cohort.age_seconds <= *x) {
                 waiting += cohort.orders;
             }
-            let coming = if *x > wait { outlook.at(x - wait) + surcharge.at(x - wait) } else { 0.0 };
-            *height = height.max(waiting + coming);
+            due.push(waiting);
         }
+        waiting += cohorts.map(|cohort| cohort.orders).sum::<f64>();
+        let mut outlook = Walk::new(situation);
+        due.extend(self.x[coming..].iter().map(|x| waiting + outlook.at(x - wait) + surcharge.at(x - wait)));
+        due
     }
 }
 
@@ -95,10 +96,11 @@ fn grid(situation: &Situation, policy: &Policy) -> Vec<f64> {
         .max((next_dispatch + 60.0).min(HORIZON_LIMIT_SECONDS));
     let mut x = Vec::with_capacity(256);
     let mut at = 0.0;
-    while at < horizon {
-        x.push(at);
-        at +=
-            STEPS_SECONDS.iter().find(|(until, _)| at < *until).map_or(LAST_STEP_SECONDS, |(_, step)| *step);
+    for (until, step) in STEPS_SECONDS.into_iter().chain([(f64::INFINITY, LAST_STEP_SECONDS)]) {
+        while at < until.min(horizon) {
+            x.push(at);
+            at += step;
+        }
     }
     x.push(horizon);
     for deadline in &situation.deadlines {
@@ -120,7 +122,10 @@ struct Surcharge {
 
 impl Surcharge {
     fn at(self, x: f64) -> f64 {
-        self.full * (x / self.over_seconds).clamp(0.0, 1.0).sqrt()
+        if x >= self.over_seconds || self.full <= 0.0 {
+            return self.full;
+        }
+        self.full * (x / self.over_seconds).max(0.0).sqrt()
     }
 }
 
@@ -131,22 +136,30 @@ fn surcharge(situation: &Situation, strictness: Strictness) -> Surcharge {
 
 /// Reads the outlook at ascending points in one pass.
 struct Walk<'a> {
-    situation: &'a Situation,
-    knot: usize,
+    /// From the knot before on.
+    knots: &'a [Knot],
+    /// Orders a second from there to the next.
+    rate: f64,
 }
 
 impl<'a> Walk<'a> {
     fn new(situation: &'a Situation) -> Self {
-        Self { situation, knot: 0 }
+        let knots = &situation.outlook.knots;
+        Self { knots, rate: rate(knots) }
     }
 
     fn at(&mut self, x: f64) -> f64 {
-        let knots = &self.situation.outlook.knots;
-        while self.knot + 2 < knots.len() && knots[self.knot + 1].x_seconds < x {
-            self.knot += 1;
+        while self.knots.len() > 2 && self.knots[1].x_seconds < x {
+            self.knots = &self.knots[1..];
+            self.rate = rate(self.knots);
         }
-        let Some([from, to]) = knots.get(self.knot..self.knot + 2) else { return 0.0 };
-        let share = (x - from.x_seconds) / (to.x_seconds - from.x_seconds).max(1e-9);
-        (from.mean + (to.mean - from.mean) * share).max(0.0)
+        let [from, _, ..] = self.knots else { return 0.0 };
+        (from.mean + (x - from.x_seconds) * self.rate).max(0.0)
     }
+}
+
+/// Orders a second between the first two knots.
+fn rate(knots: &[Knot]) -> f64 {
+    let [from, to, ..] = knots else { return 0.0 };
+    (to.mean - from.mean) / (to.x_seconds - from.x_seconds).max(1e-9)
 }

@@ -5,7 +5,7 @@ use super::capacity::{done_by_fleet, height_at, room_ahead};
 use super::curves::{Curves, Strictness};
 use super::late::{self, Late};
 use super::reason;
-use super::situation::{Fleet, Situation};
+use super::situation::{Fleet, KnownEntry, Situation};
 use super::string::{Corridor, Segment};
 use super::tuning::{
     CATCH_UP_SHARE, CUT_OFF_RESERVE, CYCLE_SECONDS, DEVIATIONS, DOUBTFUL_AGE_SECONDS, DOWN_SLACK_REPLICAS,
@@ -23,24 +23,45 @@ use crate::core::policy::Policy;
 /// Levels of the quantiles that are told.
 const QUANTILES: [f64; 3] = [0.5, 0.9, 0.99];
 
-/// Decides for `situation.at`.
+/// Decides for `situation.at`, and says why.
 pub fn decide(situation: &Situation, policy: &Policy) -> DecisionRecord {
-    let plan = Plan::draw(situation, policy);
+    let mut record = decide_silently(situation.clone(), policy, policy_version(policy));
+    record.reason = reason::sentence(&record, policy);
+    record
+}
+
+/// The same without the sentence, for those who ask thousands of times and read none of them; `version` is
+/// [`policy_version`] of `policy`.
+pub fn decide_silently(mut situation: Situation, policy: &Policy, version: String) -> DecisionRecord {
+    let calendar = std::mem::take(&mut situation.calendar);
+    let plan = Plan::draw(&situation, policy);
+    let calendar_parts = calendar_parts(&calendar, &situation, policy, &plan);
+    situation.calendar = calendar;
+    record(situation, policy, version, &plan, calendar_parts)
+}
+
+fn record(
+    situation: Situation,
+    policy: &Policy,
+    policy_version: String,
+    plan: &Plan,
+    calendar: Vec<CalendarPart>,
+) -> DecisionRecord {
     let mut bounds = Vec::new();
-    let error = staleness(situation, policy);
-    let desired = if error.is_some() { None } else { Some(bounded(situation, policy, &plan, &mut bounds)) };
-    let binding = match stale_source(situation, policy) {
+    let error = staleness(&situation, policy);
+    let desired = if error.is_some() { None } else { Some(bounded(&situation, policy, plan, &mut bounds)) };
+    let binding = match stale_source(&situation, policy) {
         Some(binding) => binding,
-        None => plan.binding(situation, policy, desired.unwrap_or(0), &bounds),
+        None => plan.binding(&situation, policy, desired.unwrap_or(0), &bounds),
     };
     let existing = situation.fleet.as_ref().map_or(situation.last_desired.unwrap_or(0), Fleet::existing);
     let most_ahead = situation.unlearned_replicas.map_or(u32::MAX, |most| most.saturating_mul(2));
     let ahead =
         plan.ahead.min(most_ahead).clamp(policy.min_replicas, policy.max_replicas.max(policy.min_replicas));
-    let mut record = DecisionRecord {
+    DecisionRecord {
         at: situation.at,
         desired,
-        planned: planned(situation, &plan),
+        planned: planned(&situation, plan),
         active: desired.unwrap_or(0) > 0,
         ahead,
         buffer: room_ahead(ahead, existing),
@@ -51,17 +72,15 @@ pub fn decide(situation: &Situation, policy: &Policy) -> DecisionRecord {
         arrival_rate: situation.arrival_rate,
         service_rate: situation.service.per_second,
         service_rate_lower: situation.service.lower_per_second,
-        forecast: forecast_summary(situation, plan.lead_seconds),
-        calendar: calendar_parts(situation, policy, &plan),
+        forecast: forecast_summary(&situation, plan.lead_seconds),
+        calendar,
         late_expected: plan.late.orders,
-        late_first: plan.late.first,
-        relief: plan.late.relief,
-        policy_version: policy_version(policy),
+        late_first: plan.late.first.clone(),
+        relief: plan.late.relief.clone(),
+        policy_version,
         error,
-        inputs: Some(Box::new(situation.clone())),
-    };
-    record.reason = reason::sentence(&record, situation, policy);
-    record
+        inputs: Some(Box::new(situation)),
+    }
 }
 
 /// The numbers before bounds.
@@ -108,9 +127,9 @@ impl Plan {
             now: now.map_or(0.0, |segment| segment.slope) / per_second,
             due_in_seconds: curves.x[shown.end.min(curves.x.len() - 1)],
             due_orders: lines.soft[shown.end.min(curves.x.len() - 1)],
-            ahead: lines.ahead(situation, policy, &done, per_second, short),
+            ahead: lines.ahead(&done, per_second, short),
             lead_seconds,
-            late: late::foresee(&curves, situation, policy, fleet),
+            late: late::foresee(&curves, situation, policy, fleet, (&done, &lines.soft)),
         }
     }
 
@@ -146,31 +165,27 @@ impl Plan {
 /// The due curves that a plan is pulled along.
 struct Lines<'a> {
     curves: &'a Curves,
+    situation: &'a Situation,
+    policy: &'a Policy,
     soft: Vec<f64>,
-    hard: Vec<f64>,
     catch_up: f64,
     hard_catch_up: f64,
 }
 
 impl<'a> Lines<'a> {
-    fn new(curves: &'a Curves, situation: &Situation, policy: &Policy) -> Self {
+    fn new(curves: &'a Curves, situation: &'a Situation, policy: &'a Policy) -> Self {
         let soft = Strictness {
             wait_share: WAIT_RESERVE,
             cut_off_share: CUT_OFF_RESERVE,
             deviations: DEVIATIONS,
             blind_seconds: blind_seconds(situation, policy),
         };
-        let hard = Strictness {
-            wait_share: WAIT_LIMIT,
-            cut_off_share: WAIT_LIMIT,
-            deviations: 0.0,
-            blind_seconds: 0.0,
-        };
         let wait = policy.target_wait_seconds.unwrap_or(600.0);
         Self {
             curves,
             soft: curves.due(situation, policy, soft),
-            hard: curves.due(situation, policy, hard),
+            situation,
+            policy,
             catch_up: (wait * CATCH_UP_SHARE).max(LEAST_CATCH_UP_SECONDS),
             hard_catch_up: (wait * (1.0 - WAIT_LIMIT)).max(LEAST_CATCH_UP_SECONDS),
         }
@@ -182,25 +197,31 @@ impl<'a> Lines<'a> {
 
     /// What must be ordered now to be there at `start`, where `height` orders will be started.
     fn order(&self, start: f64, height: f64) -> Segment {
-        let hard = Corridor { x: &self.curves.x, low: &self.hard, high: &self.curves.arrived };
-        let soft = self.soft().first_segment(start, height, self.catch_up);
-        let hard = hard.first_segment(start, height, self.hard_catch_up);
-        match (soft, hard) {
-            (Some(soft), Some(hard)) if hard.slope > soft.slope => hard,
-            (Some(soft), _) => soft,
-            (None, _) => Segment { slope: 0.0, end: 0, height },
+        let Some(soft) = self.soft().first_segment(start, height, self.catch_up) else {
+            return Segment { slope: 0.0, end: 0, height };
+        };
+        // What is due in truth is nowhere above what is due with reserves: where even that allows the
+        // shorter catching up, nothing steeper is to be found.
+        if self.soft().is_kept_by(soft.slope, start, height, self.hard_catch_up) {
+            return soft;
+        }
+        let strictness = Strictness {
+            wait_share: WAIT_LIMIT,
+            cut_off_share: WAIT_LIMIT,
+            deviations: 0.0,
+            blind_seconds: 0.0,
+        };
+        let low = self.curves.due(self.situation, self.policy, strictness);
+        let hard = Corridor { low: &low, ..self.soft() };
+        match hard.first_segment(start, height, self.hard_catch_up) {
+            Some(hard) if hard.slope > soft.slope => hard,
+            _ => soft,
         }
     }
 
     /// Replicas wanted when a node ordered now is there.
-    fn ahead(
-        &self,
-        situation: &Situation,
-        policy: &Policy,
-        done: &[f64],
-        per_second: f64,
-        start: f64,
-    ) -> u32 {
+    fn ahead(&self, done: &[f64], per_second: f64, start: f64) -> u32 {
+        let (situation, policy) = (self.situation, self.policy);
         let strictness = Strictness {
             wait_share: WAIT_RESERVE,
             cut_off_share: CUT_OFF_RESERVE,
@@ -208,7 +229,7 @@ impl<'a> Lines<'a> {
             blind_seconds: blind_seconds(situation, policy) + situation.node_lead_seconds,
         };
         let low = self.curves.due(situation, policy, strictness);
-        let corridor = Corridor { x: &self.curves.x, low: &low, high: &self.curves.arrived };
+        let corridor = Corridor { low: &low, ..self.soft() };
         let from = situation.node_lead_seconds;
         let until = from + situation.pod_lead_seconds + 2.0 * CYCLE_SECONDS;
         let height = height_at(&self.curves.x, done, start);
@@ -376,10 +397,18 @@ fn forecast_summary(situation: &Situation, lead_seconds: f64) -> Option<Forecast
 }
 
 /// The plan against the same plan without each entry of the calendar.
-fn calendar_parts(situation: &Situation, policy: &Policy, plan: &Plan) -> Vec<CalendarPart> {
-    let mut parts = Vec::with_capacity(situation.calendar.len());
-    for entry in &situation.calendar {
-        let mut other = situation.clone();
+fn calendar_parts(
+    calendar: &[KnownEntry],
+    situation: &Situation,
+    policy: &Policy,
+    plan: &Plan,
+) -> Vec<CalendarPart> {
+    let mut parts = Vec::with_capacity(calendar.len());
+    if calendar.is_empty() {
+        return parts;
+    }
+    let mut other = situation.clone();
+    for entry in calendar {
         other.outlook.clone_from(&entry.without);
         let without = Plan::draw(&other, policy);
         let horizon_seconds = situation.outlook.knots.last().map_or(0.0, |knot| knot.x_seconds);

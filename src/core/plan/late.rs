@@ -27,8 +27,18 @@ pub struct Late {
     pub relief: Option<Relief>,
 }
 
-/// Foresees lateness when everything that the bounds allow is ordered now.
-pub fn foresee(curves: &Curves, situation: &Situation, policy: &Policy, fleet: &Fleet) -> Late {
+/// Foresees lateness when everything that the bounds allow is ordered now. `done` by `fleet` alone, and
+/// `soft`, what is due by a plan with reserves, tell at once where nothing can be late.
+pub fn foresee(
+    curves: &Curves,
+    situation: &Situation,
+    policy: &Policy,
+    fleet: &Fleet,
+    (done, soft): (&[f64], &[f64]),
+) -> Late {
+    if done.iter().zip(soft).all(|(done, soft)| done >= soft) {
+        return Late::default();
+    }
     let truth = Strictness { wait_share: 1.0, cut_off_share: 1.0, deviations: 0.0, blind_seconds: 0.0 };
     let view = View {
         curves,

@@ -16,5 +16,5 @@ pub mod situation;
 pub mod string;
 pub mod tuning;
 
-pub use decide::decide;
+pub use decide::{decide, decide_silently};
 pub use situation::{Cohort, Deadline, Fleet, Service, Situation};

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use super::situation::{ServiceSource, Situation};
+use super::situation::ServiceSource;
 use crate::core::decision::{Binding, BoundKind, DecisionRecord};
 use crate::core::policy::Policy;
 
@@ -15,7 +15,7 @@ const SOON_SECONDS: f64 = 120.0;
 const FAR_SECONDS: f64 = 600.0;
 
 /// Tells what decided, from the figures in the record itself.
-pub fn sentence(record: &DecisionRecord, situation: &Situation, policy: &Policy) -> String {
+pub fn sentence(record: &DecisionRecord, policy: &Policy) -> String {
     if let Some(error) = &record.error {
         return error.reason.clone();
     }
@@ -54,10 +54,10 @@ pub fn sentence(record: &DecisionRecord, situation: &Situation, policy: &Policy)
             )
         }
     };
-    let rate = match situation.service.source {
-        ServiceSource::Given => "as given",
-        ServiceSource::Prior => "assumed, nothing seen yet",
-        ServiceSource::Learned => "learned",
+    let rate = match record.inputs.as_ref().map(|situation| situation.service.source) {
+        Some(ServiceSource::Given) => "as given",
+        Some(ServiceSource::Prior) => "assumed, nothing seen yet",
+        Some(ServiceSource::Learned) | None => "learned",
     };
     let _ = write!(
         text,

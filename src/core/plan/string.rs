@@ -37,10 +37,13 @@ impl Corridor<'_> {
         let first = self.x.partition_point(|x| *x <= start + 1e-9);
         let mut steepest = (0.0, first);
         let mut flattest = (f64::INFINITY, first);
-        for index in first..self.x.len() {
-            let run = self.x[index] - start;
-            let to_low = ((self.low[index] - height) / run.max(catch_up_seconds)).max(0.0);
-            let to_high = ((self.high[index] - height) / run).max(to_low);
+        let points = self.x[first..].iter().zip(&self.low[first..]).zip(&self.high[first..]);
+        for (index, ((x, low), high)) in (first..).zip(points) {
+            let run = x - start;
+            let least_run = if run > catch_up_seconds { run } else { catch_up_seconds };
+            let to_low = if *low > height { (low - height) / least_run } else { 0.0 };
+            let to_high = (high - height) / run;
+            let to_high = if to_high > to_low { to_high } else { to_low };
             if to_low > flattest.0 {
                 let (slope, end) = flattest;
                 return Some(Segment { slope, end, height: self.high[end].max(height) });
@@ -56,6 +59,17 @@ impl Corridor<'_> {
             }
         }
         (first < self.x.len()).then(|| self.end_on_low(start, height, steepest))
+    }
+
+    /// Whether a line of this slope from `(start, height)` is nowhere below low, overdue work being caught
+    /// up as in [`Self::first_segment`].
+    pub fn is_kept_by(&self, slope: f64, start: f64, height: f64, catch_up_seconds: f64) -> bool {
+        let first = self.x.partition_point(|x| *x <= start + 1e-9);
+        let least = slope * catch_up_seconds;
+        self.x[first..].iter().zip(&self.low[first..]).all(|(x, low)| {
+            let done = slope * (x - start);
+            low - height <= if done > least { done } else { least }
+        })
     }
 
     fn end_on_low(&self, start: f64, height: f64, (slope, end): (f64, usize)) -> Segment {

@@ -87,7 +87,7 @@ impl CorePolicy {
         Self::new(name, workload)
     }
 
-    /// The last decision, with its reason.
+    /// The last decision, without its sentence.
     pub fn last(&self) -> Option<&DecisionRecord> {
         self.last.as_ref()
     }
@@ -141,7 +141,7 @@ impl ScalingPolicy for CorePolicy {
 
     fn decide(&mut self, observation: &Observation) -> Answer {
         // an observation that the core refuses is an error for KEDA: the HPA holds
-        self.last = self.workload.step(observation).ok();
+        self.last = self.workload.step_silently(observation).ok();
         let Some(record) = &self.last else {
             return Answer { desired: None, active: false, buffer: 0 };
         };
