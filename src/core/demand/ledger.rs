@@ -171,11 +171,11 @@ impl Ledger {
         let spread = if service.source == ServiceSource::Prior { PRIOR_SPREAD } else { known };
         let witness = self.witness.get_or_insert_with(|| CounterWitness::new(service.per_second, spread));
         let (Some(before), Some((busy, deep)), false) =
-            (before, self.service.working_now(), self.filter.doubtful())
+            (before, self.service.readings().working_now(), self.filter.doubtful())
         else {
             return;
         };
-        if let Some(most) = self.service.emptied_by().filter(|most| before - total > *most) {
+        if let Some(most) = self.service.readings().emptied_by().filter(|most| before - total > *most) {
             witness.emptied(total - before, seconds, most, 2.0 * self.filter.noise_at(total.max(before)));
         }
         if !deep {
@@ -213,7 +213,7 @@ impl Ledger {
         service: &Service,
     ) -> f64 {
         let believable = reading.visible + reading.in_flight >= BELIEVABLE_SHARE * self.filter.messages();
-        match self.service.working_until(reading, ready) {
+        match self.service.readings().working_until(reading, ready) {
             Some(busy) if believable => {
                 (busy * service.per_second * seconds).min(self.filter.messages() + inflow)
             }
@@ -231,7 +231,7 @@ impl Ledger {
         let young = self.first_read_at.is_none_or(|first| now - first < START_SECONDS);
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a number of pods")]
         (young || self.witness.is_some() || service.source == ServiceSource::Prior)
-            .then(|| (self.service.busy_replicas() - 0.02).ceil().max(0.0) as u32)
+            .then(|| (self.service.readings().busy_replicas() - 0.02).ceil().max(0.0) as u32)
     }
 
     /// The present rate as seen at `now`.
@@ -263,7 +263,7 @@ impl Ledger {
             let deviation = witness.relative_deviation();
             service.per_second = witness.service();
             // Where nothing waits as many are needed as are busy, however fast they are.
-            let doubt = deviation * self.service.depth();
+            let doubt = deviation * self.service.readings().depth();
             service.lower_per_second = service.per_second * (-doubt).exp();
             if deviation < KNOWN_SPREAD {
                 service.source = ServiceSource::Learned;

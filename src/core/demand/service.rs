@@ -6,8 +6,11 @@
 //! are counted, busy replica-seconds are the exposure), with forgetting. When the newest intervals
 //! contradict what was known before them, a deploy changed the rate: they alone count from then on.
 
+mod readings;
+
 use std::collections::VecDeque;
 
+pub use self::readings::Readings;
 use super::contention::Contention;
 use crate::core::observation::QueueReading;
 use crate::core::plan::Service;
@@ -36,39 +39,6 @@ const CHANGE_SLOWER: f64 = 3.2;
 const CHANGE_FASTER: f64 = 4.0;
 /// Completions that are told by the counters are summed over at most so long.
 const LONGEST_SECONDS: f64 = 300.0;
-/// A pod that was taken away may finish its order for so long: it works and is not ready.
-const FINISHING_SECONDS: f64 = 600.0;
-/// Readings kept to integrate over.
-const SAMPLES: usize = 128;
-
-/// Workers and their work at one moment.
-#[derive(Debug, Clone, Copy)]
-struct Sample {
-    at: f64,
-    in_flight: f64,
-    visible: f64,
-    delayed: f64,
-    ready: Option<f64>,
-    /// The most that were ready of late: so many may be at work.
-    most_ready: f64,
-}
-
-impl Sample {
-    fn messages(&self) -> f64 {
-        self.visible + self.in_flight + self.delayed
-    }
-
-    /// Orders that may be visible on their way to a worker.
-    fn shallow(&self) -> f64 {
-        (0.5 * self.in_flight).max(3.0)
-    }
-
-    /// Orders wait.
-    fn is_deep(&self) -> bool {
-        self.visible > self.shallow()
-    }
-}
-
 /// A gamma posterior over orders per busy replica-second.
 #[derive(Debug, Clone, Copy)]
 struct Posterior {
@@ -109,10 +79,9 @@ struct Learned {
 /// Learns what one ready replica gets done.
 #[derive(Debug, Clone)]
 pub struct ServiceLearner {
-    samples: VecDeque<Sample>,
+    readings: Readings,
     posterior: Posterior,
     recent: VecDeque<Learned>,
-    concurrency: f64,
     contention: Contention,
     /// Orders that workers which began together have yet to show, or have shown early.
     phase: f64,
@@ -122,10 +91,9 @@ pub struct ServiceLearner {
 impl Default for ServiceLearner {
     fn default() -> Self {
         Self {
-            samples: VecDeque::new(),
+            readings: Readings::default(),
             posterior: Posterior::new(PRIOR_PER_MINUTE / 60.0),
             recent: VecDeque::new(),
-            concurrency: 1.0,
             contention: Contention::default(),
             phase: 0.0,
             seen: false,
@@ -139,31 +107,19 @@ impl ServiceLearner {
     pub fn resume(&mut self, per_second: f64, concurrency: f64) {
         if !self.seen && per_second.is_finite() && per_second > 0.0 && concurrency >= 0.5 {
             self.posterior = Posterior { orders: RESUMED_ORDERS, seconds: RESUMED_ORDERS / per_second };
-            self.concurrency = concurrency.min(100.0);
+            self.readings.resume(concurrency);
             self.seen = true;
         }
     }
 
     /// Notes a reading of the queue and the ready workers of that time.
     pub fn sample(&mut self, at: f64, reading: &QueueReading, ready: Option<u32>) {
-        let QueueReading { visible, in_flight, delayed, .. } = *reading;
-        if self.samples.back().is_some_and(|last| at <= last.at) {
-            return;
-        }
-        let ready = ready.map(f64::from);
-        if let Some(ready) = ready
-            && ready >= 1.0
-            && visible > 2.0 * ready * self.concurrency.max(1.0)
-            && self.samples.back().is_some_and(|last| last.ready == Some(ready))
-        {
-            let seen = (in_flight / ready).clamp(0.5, 100.0);
-            self.concurrency += 0.1 * (seen - self.concurrency);
-        }
-        if self.samples.len() >= SAMPLES {
-            self.samples.pop_front();
-        }
-        let most_ready = self.most_ready(at, ready);
-        self.samples.push_back(Sample { at, in_flight, visible, delayed, ready, most_ready });
+        self.readings.note(at, reading, ready);
+    }
+
+    /// What was read of late.
+    pub fn readings(&self) -> &Readings {
+        &self.readings
     }
 
     /// Learns from orders completed in `[from, to)`.
@@ -176,8 +132,10 @@ impl ServiceLearner {
     ///
     /// False when the counters are too noisy to tell yet and a longer interval would say more.
     pub fn learn_from_arrivals(&mut self, from: f64, to: f64, orders: f64, counter_variance: f64) -> bool {
-        let (Some(before), Some(after)) = (self.messages(from), self.messages(to)) else { return true };
-        let Some((busy, _)) = self.busy(from, to) else { return true };
+        let (Some(before), Some(after)) = (self.readings.messages(from), self.readings.messages(to)) else {
+            return true;
+        };
+        let Some((busy, _)) = self.readings.busy(from, to) else { return true };
         let completed = (orders + before - after).max(0.0);
         // By what is expected (in the long run what comes), not by what was seen: else the luckier would
         // count more.
@@ -197,65 +155,8 @@ impl ServiceLearner {
         }
     }
 
-    /// Replicas at work between the last two readings, on average, and whether orders waited for them.
-    pub fn working_now(&self) -> Option<(f64, bool)> {
-        let (before, last) = self.last_two()?;
-        Some((0.5 * (self.working(before) + self.working(last)), before.is_deep() && last.is_deep()))
-    }
-
-    /// Replicas that were ready while the queue was found without waiting orders at the last reading and
-    /// with some at the one before.
-    pub fn emptied_by(&self) -> Option<f64> {
-        let (before, last) = self.last_two()?;
-        let ready = |sample: &Sample| sample.ready.unwrap_or(0.0).max(self.working(sample));
-        (before.is_deep() && !last.is_deep()).then(|| ready(before).max(ready(last)))
-    }
-
-    /// Replicas at work between the last reading and this one, on average.
-    pub fn working_until(&self, reading: &QueueReading, ready: Option<u32>) -> Option<f64> {
-        let QueueReading { visible, in_flight, delayed, .. } = *reading;
-        let (last, ready) = (self.samples.back()?, ready.map(f64::from));
-        let most_ready = self.most_ready(last.at, ready);
-        let next = Sample { at: last.at, in_flight, visible, delayed, ready, most_ready };
-        Some(0.5 * (self.working(last) + self.working(&next)))
-    }
-
-    fn last_two(&self) -> Option<(&Sample, &Sample)> {
-        let mut newest = self.samples.iter().rev();
-        let last = newest.next()?;
-        Some((newest.next()?, last))
-    }
-
-    fn most_ready(&self, at: f64, ready: Option<f64>) -> f64 {
-        let recent = self.samples.iter().rev().take_while(|sample| at - sample.at <= FINISHING_SECONDS);
-        recent.filter_map(|sample| sample.ready).fold(ready.unwrap_or(0.0), f64::max)
-    }
-
-    /// Replicas at work at the last reading, or at the one before where there were more.
-    pub fn busy_replicas(&self) -> f64 {
-        self.samples.iter().rev().take(2).map(|sample| self.working(sample)).fold(0.0, f64::max)
-    }
-
-    /// How deep the queue was at the last reading: 0 where nothing waits but what is on its way to a
-    /// worker, 1 where more wait than are in work.
-    pub fn depth(&self) -> f64 {
-        let depth = |sample: &Sample| (sample.visible - sample.shallow()) / sample.in_flight.max(3.0);
-        self.samples.back().map_or(0.0, depth).clamp(0.0, 1.0)
-    }
-
-    /// Messages at a moment between two readings.
-    fn messages(&self, at: f64) -> Option<f64> {
-        let upper = self.samples.iter().position(|sample| sample.at >= at)?;
-        let after = &self.samples[upper];
-        let Some(before) = upper.checked_sub(1).map(|lower| &self.samples[lower]) else {
-            return (after.at - at < 20.0).then(|| after.messages());
-        };
-        let share = (at - before.at) / (after.at - before.at);
-        Some(before.messages() + (after.messages() - before.messages()) * share)
-    }
-
     fn learn_weighted(&mut self, from: f64, to: f64, orders: f64, weight: f64) {
-        let Some((busy, ready)) = self.busy(from, to) else { return };
+        let Some((busy, ready)) = self.readings.busy(from, to) else { return };
         if busy <= 0.0 {
             return;
         }
@@ -272,7 +173,7 @@ impl ServiceLearner {
             self.recent.pop_front();
         }
         let (orders, busy) = (weight * orders, weight * busy);
-        let together = self.together(from, to).min(busy / (to - from));
+        let together = self.readings.together(from, to).min(busy / (to - from));
         self.recent.push_back(Learned { orders, busy, together, before: self.posterior });
         // Workers that began together don't show how long their orders take before these are done.
         let phase =
@@ -317,52 +218,6 @@ impl ServiceLearner {
         }
     }
 
-    /// By how many the replicas at work have differed in `[from, to)` and shortly before: so many began, or
-    /// ended, at about the same time.
-    fn together(&self, from: f64, to: f64) -> f64 {
-        let near = |sample: &&Sample| sample.at >= from - FINISHING_SECONDS && sample.at <= to;
-        let working = self.samples.iter().filter(near).map(|sample| self.working(sample));
-        let (least, most) =
-            working.fold((f64::INFINITY, 0.0_f64), |(least, most), one| (least.min(one), most.max(one)));
-        (most - least).max(0.0)
-    }
-
-    /// Busy and ready replica-seconds in `[from, to)`; `None` where the samples do not reach.
-    fn busy(&self, from: f64, to: f64) -> Option<(f64, f64)> {
-        let first = self.samples.front()?;
-        let last = self.samples.back()?;
-        if first.at > from + 20.0 || last.at < to - 20.0 {
-            return None;
-        }
-        let (mut busy, mut ready) = (0.0, 0.0);
-        for index in 0..self.samples.len() {
-            let sample = self.samples[index];
-            let start = if index == 0 { from } else { sample.at };
-            let end = self.samples.get(index + 1).map_or(to, |next| next.at);
-            let seconds = end.min(to) - start.max(from);
-            if seconds <= 0.0 {
-                continue;
-            }
-            let next = self.samples.get(index + 1).unwrap_or(&sample);
-            let working = 0.5 * (self.working(&sample) + self.working(next));
-            busy += seconds * working;
-            ready += seconds * 0.5 * (sample.ready.unwrap_or(0.0) + next.ready.unwrap_or(0.0));
-        }
-        Some((busy, ready))
-    }
-
-    /// Replicas at work in a sample: all where the queue is deep, else the messages in flight tell.
-    fn working(&self, sample: &Sample) -> f64 {
-        let by_messages = sample.in_flight / self.concurrency;
-        match sample.ready {
-            Some(ready) if sample.visible > ready * self.concurrency.max(1.0) => {
-                by_messages.clamp(ready, sample.most_ready)
-            }
-            Some(_) => by_messages.min(sample.most_ready),
-            None => by_messages,
-        }
-    }
-
     /// Workers beyond which more add next to nothing.
     pub fn contention(&self, now: f64) -> Option<f64> {
         self.contention.replicas(now)
@@ -375,7 +230,7 @@ impl ServiceLearner {
             return Service {
                 per_second,
                 lower_per_second: per_second,
-                concurrency: self.concurrency,
+                concurrency: self.readings.concurrency(),
                 source: ServiceSource::Given,
             };
         }
@@ -383,7 +238,7 @@ impl ServiceLearner {
         Service {
             per_second,
             lower_per_second: per_second * (1.0 - self.posterior.relative_variance().sqrt()).max(0.2),
-            concurrency: self.concurrency,
+            concurrency: self.readings.concurrency(),
             source: if self.seen { ServiceSource::Learned } else { ServiceSource::Prior },
         }
     }

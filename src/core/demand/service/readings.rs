@@ -1,0 +1,206 @@
+//! Who was at work: the last readings of the queue and of the ready workers.
+
+use std::collections::VecDeque;
+
+use crate::core::observation::QueueReading;
+
+/// A pod that was taken away may finish its order for so long: it works and is not ready.
+const FINISHING_SECONDS: f64 = 600.0;
+/// Readings kept to integrate over.
+const SAMPLES: usize = 128;
+
+/// Workers and their work at one moment. Counts are whole, or averages that no one knows to the seventh
+/// digit: half the room is enough for them.
+#[derive(Debug, Clone, Copy)]
+struct Sample {
+    at: f64,
+    in_flight: f32,
+    visible: f32,
+    delayed: f32,
+    ready: Option<f32>,
+    /// The most that were ready of late: so many may be at work.
+    most_ready: f32,
+}
+
+impl Sample {
+    #[expect(clippy::cast_possible_truncation, reason = "counts of messages and pods")]
+    fn new(at: f64, reading: &QueueReading, ready: Option<f64>, most_ready: f64) -> Self {
+        Self {
+            at,
+            in_flight: reading.in_flight as f32,
+            visible: reading.visible as f32,
+            delayed: reading.delayed as f32,
+            ready: ready.map(|ready| ready as f32),
+            most_ready: most_ready as f32,
+        }
+    }
+
+    fn ready(&self) -> Option<f64> {
+        self.ready.map(f64::from)
+    }
+
+    fn messages(&self) -> f64 {
+        f64::from(self.visible) + f64::from(self.in_flight) + f64::from(self.delayed)
+    }
+
+    /// Orders that may be visible on their way to a worker.
+    fn shallow(&self) -> f64 {
+        (0.5 * f64::from(self.in_flight)).max(3.0)
+    }
+
+    /// Orders wait.
+    fn is_deep(&self) -> bool {
+        f64::from(self.visible) > self.shallow()
+    }
+}
+
+/// The last readings.
+#[derive(Debug, Clone)]
+pub struct Readings {
+    samples: VecDeque<Sample>,
+    /// Orders that one worker holds at once, as seen where all had work.
+    concurrency: f64,
+}
+
+impl Default for Readings {
+    fn default() -> Self {
+        Self { samples: VecDeque::new(), concurrency: 1.0 }
+    }
+}
+
+impl Readings {
+    /// Orders that one worker holds at once.
+    pub(super) fn concurrency(&self) -> f64 {
+        self.concurrency
+    }
+
+    pub(super) fn resume(&mut self, concurrency: f64) {
+        self.concurrency = concurrency.min(100.0);
+    }
+
+    pub(super) fn note(&mut self, at: f64, reading: &QueueReading, ready: Option<u32>) {
+        let QueueReading { visible, in_flight, .. } = *reading;
+        if self.samples.back().is_some_and(|last| at <= last.at) {
+            return;
+        }
+        let ready = ready.map(f64::from);
+        if let Some(ready) = ready
+            && ready >= 1.0
+            && visible > 2.0 * ready * self.concurrency.max(1.0)
+            && self.samples.back().is_some_and(|last| last.ready() == Some(ready))
+        {
+            let seen = (in_flight / ready).clamp(0.5, 100.0);
+            self.concurrency += 0.1 * (seen - self.concurrency);
+        }
+        let most_ready = self.most_ready(at, ready);
+        if self.samples.len() >= SAMPLES {
+            self.samples.pop_front();
+        }
+        self.samples.push_back(Sample::new(at, reading, ready, most_ready));
+    }
+
+    /// Replicas at work between the last two readings, on average, and whether orders waited for them.
+    pub fn working_now(&self) -> Option<(f64, bool)> {
+        let (before, last) = self.last_two()?;
+        Some((0.5 * (self.working(before) + self.working(last)), before.is_deep() && last.is_deep()))
+    }
+
+    /// Replicas that were ready while the queue was found without waiting orders at the last reading and
+    /// with some at the one before.
+    pub fn emptied_by(&self) -> Option<f64> {
+        let (before, last) = self.last_two()?;
+        let ready = |sample: &Sample| sample.ready().unwrap_or(0.0).max(self.working(sample));
+        (before.is_deep() && !last.is_deep()).then(|| ready(before).max(ready(last)))
+    }
+
+    /// Replicas at work between the last reading and this one, on average.
+    pub fn working_until(&self, reading: &QueueReading, ready: Option<u32>) -> Option<f64> {
+        let (last, ready) = (self.samples.back()?, ready.map(f64::from));
+        let most_ready = self.most_ready(last.at, ready);
+        let next = Sample::new(last.at, reading, ready, most_ready);
+        Some(0.5 * (self.working(last) + self.working(&next)))
+    }
+
+    fn last_two(&self) -> Option<(&Sample, &Sample)> {
+        let mut newest = self.samples.iter().rev();
+        let last = newest.next()?;
+        Some((newest.next()?, last))
+    }
+
+    fn most_ready(&self, at: f64, ready: Option<f64>) -> f64 {
+        let recent = self.samples.iter().rev().take_while(|sample| at - sample.at <= FINISHING_SECONDS);
+        recent.filter_map(Sample::ready).fold(ready.unwrap_or(0.0), f64::max)
+    }
+
+    /// Replicas at work at the last reading, or at the one before where there were more.
+    pub fn busy_replicas(&self) -> f64 {
+        self.samples.iter().rev().take(2).map(|sample| self.working(sample)).fold(0.0, f64::max)
+    }
+
+    /// How deep the queue was at the last reading: 0 where nothing waits but what is on its way to a
+    /// worker, 1 where more wait than are in work.
+    pub fn depth(&self) -> f64 {
+        let depth = |sample: &Sample| {
+            (f64::from(sample.visible) - sample.shallow()) / f64::from(sample.in_flight).max(3.0)
+        };
+        self.samples.back().map_or(0.0, depth).clamp(0.0, 1.0)
+    }
+
+    /// Messages at a moment between two readings.
+    pub(super) fn messages(&self, at: f64) -> Option<f64> {
+        let upper = self.samples.iter().position(|sample| sample.at >= at)?;
+        let after = &self.samples[upper];
+        let Some(before) = upper.checked_sub(1).map(|lower| &self.samples[lower]) else {
+            return (after.at - at < 20.0).then(|| after.messages());
+        };
+        let share = (at - before.at) / (after.at - before.at);
+        Some(before.messages() + (after.messages() - before.messages()) * share)
+    }
+
+    /// By how many the replicas at work have differed in `[from, to)` and shortly before: so many began, or
+    /// ended, at about the same time.
+    pub(super) fn together(&self, from: f64, to: f64) -> f64 {
+        let near = |sample: &&Sample| sample.at >= from - FINISHING_SECONDS && sample.at <= to;
+        let working = self.samples.iter().filter(near).map(|sample| self.working(sample));
+        let (least, most) =
+            working.fold((f64::INFINITY, 0.0_f64), |(least, most), one| (least.min(one), most.max(one)));
+        (most - least).max(0.0)
+    }
+
+    /// Busy and ready replica-seconds in `[from, to)`; `None` where the samples do not reach.
+    pub(super) fn busy(&self, from: f64, to: f64) -> Option<(f64, f64)> {
+        let first = self.samples.front()?;
+        let last = self.samples.back()?;
+        if first.at > from + 20.0 || last.at < to - 20.0 {
+            return None;
+        }
+        let (mut busy, mut ready) = (0.0, 0.0);
+        for index in 0..self.samples.len() {
+            let sample = self.samples[index];
+            let start = if index == 0 { from } else { sample.at };
+            let end = self.samples.get(index + 1).map_or(to, |next| next.at);
+            let seconds = end.min(to) - start.max(from);
+            if seconds <= 0.0 {
+                continue;
+            }
+            let next = self.samples.get(index + 1).unwrap_or(&sample);
+            let working = 0.5 * (self.working(&sample) + self.working(next));
+            busy += seconds * working;
+            ready += seconds * 0.5 * (sample.ready().unwrap_or(0.0) + next.ready().unwrap_or(0.0));
+        }
+        Some((busy, ready))
+    }
+
+    /// Replicas at work in a sample: all where the queue is deep, else the messages in flight tell.
+    fn working(&self, sample: &Sample) -> f64 {
+        let by_messages = f64::from(sample.in_flight) / self.concurrency;
+        let most_ready = f64::from(sample.most_ready);
+        match sample.ready() {
+            Some(ready) if f64::from(sample.visible) > ready * self.concurrency.max(1.0) => {
+                by_messages.clamp(ready, most_ready)
+            }
+            Some(_) => by_messages.min(most_ready),
+            None => by_messages,
+        }
+    }
+}
