@@ -20,28 +20,32 @@ pub fn done_by_fleet(curves: &Curves, fleet: &Fleet, per_second: f64) -> Vec<f64
     done_with(curves, fleet, per_second, &[])
 }
 
-/// The same when `joining` are added, soonest first.
+/// The same when `joining` are added.
 pub fn done_with(curves: &Curves, fleet: &Fleet, per_second: f64, joining: &[Joining]) -> Vec<f64> {
-    let starting = |in_seconds: &f64| Joining { in_seconds: *in_seconds, replicas: 1.0 };
-    let mut starting = fleet.ready_in_seconds.iter().map(starting).peekable();
-    let mut joining = joining.iter().copied().peekable();
+    let starting = fleet.ready_in_seconds.iter();
+    let mut groups: Vec<Joining> =
+        starting.map(|in_seconds| Joining { in_seconds: *in_seconds, replicas: 1.0 }).collect();
+    groups.extend(joining);
+    groups.sort_by(|one, other| one.in_seconds.total_cmp(&other.in_seconds));
+    let mut groups = groups.as_slice();
     let mut replicas = f64::from(fleet.ready);
     let mut done = Vec::with_capacity(curves.x.len());
-    let (mut total, mut from) = (0.0_f64, 0.0);
+    let (mut total, mut from) = (0.0, 0.0);
     for (to, arrived) in curves.x.iter().zip(&curves.arrived) {
         let mut replica_seconds = replicas * (to - from);
-        let mut join = |group: Joining| {
+        while let [group, others @ ..] = groups
+            && group.in_seconds < *to
+        {
             replica_seconds += group.replicas * (to - group.in_seconds.max(from));
             replicas += group.replicas;
-        };
-        while let Some(group) = starting.next_if(|group| group.in_seconds < *to) {
-            join(group);
+            groups = others;
         }
-        while let Some(group) = joining.next_if(|group| group.in_seconds < *to) {
-            join(group);
+        let all = total + replica_seconds * per_second;
+        if all <= *arrived {
+            total = all;
+        } else if *arrived > total {
+            total = *arrived;
         }
-        let most = if *arrived > total { *arrived } else { total };
-        total = (total + replica_seconds * per_second).min(most);
         done.push(total);
         from = *to;
     }

@@ -10,7 +10,6 @@ use super::tuning::{
     CUT_OFF_RESERVE, HORIZON_BEYOND_WAIT_SECONDS, HORIZON_LIMIT_SECONDS, HORIZON_SECONDS, LAST_STEP_SECONDS,
     STEPS_SECONDS,
 };
-use crate::core::demand::outlook::Knot;
 use crate::core::policy::Policy;
 
 /// Cumulative orders from now on a grid of seconds from now.
@@ -41,8 +40,8 @@ impl Curves {
     pub fn new(situation: &Situation, policy: &Policy) -> Self {
         let x = grid(situation, policy);
         let waiting: f64 = situation.waiting.iter().map(|cohort| cohort.orders).sum();
-        let mut outlook = Walk::new(situation);
-        let arrived = x.iter().map(|x| waiting + outlook.at(*x)).collect();
+        let mut arrived = Vec::with_capacity(x.len());
+        add_expected(&mut arrived, situation, &x, 0.0, waiting);
         Self { x, arrived }
     }
 
@@ -78,8 +77,12 @@ impl Curves {
             due.push(waiting);
         }
         waiting += cohorts.map(|cohort| cohort.orders).sum::<f64>();
-        let mut outlook = Walk::new(situation);
-        due.extend(self.x[coming..].iter().map(|x| waiting + outlook.at(x - wait) + surcharge.at(x - wait)));
+        add_expected(&mut due, situation, &self.x[coming..], wait, waiting);
+        if surcharge.full > 0.0 {
+            for (height, x) in due[coming..].iter_mut().zip(&self.x[coming..]) {
+                *height += surcharge.at(x - wait);
+            }
+        }
         due
     }
 }
@@ -118,48 +121,39 @@ fn grid(situation: &Situation, policy: &Policy) -> Vec<f64> {
 struct Surcharge {
     full: f64,
     over_seconds: f64,
+    /// Orders after one second.
+    first: f64,
 }
 
 impl Surcharge {
     fn at(self, x: f64) -> f64 {
-        if x >= self.over_seconds || self.full <= 0.0 {
+        if x >= self.over_seconds {
             return self.full;
         }
-        self.full * (x / self.over_seconds).max(0.0).sqrt()
+        self.first * x.max(0.0).sqrt()
     }
 }
 
 fn surcharge(situation: &Situation, strictness: Strictness) -> Surcharge {
     let over_seconds = strictness.blind_seconds.max(1.0);
-    Surcharge { full: strictness.deviations * situation.outlook.at(over_seconds).1, over_seconds }
+    let full = strictness.deviations * situation.outlook.at(over_seconds).1;
+    Surcharge { full, over_seconds, first: full / over_seconds.sqrt() }
 }
 
-/// Reads the outlook at ascending points in one pass.
-struct Walk<'a> {
-    /// From the knot before on.
-    knots: &'a [Knot],
-    /// Orders a second from there to the next.
-    rate: f64,
-}
-
-impl<'a> Walk<'a> {
-    fn new(situation: &'a Situation) -> Self {
-        let knots = &situation.outlook.knots;
-        Self { knots, rate: rate(knots) }
+/// Adds to `heights` what the outlook brings until each point of `x` (ascending) less `shift`, on top of
+/// `waiting`.
+fn add_expected(heights: &mut Vec<f64>, situation: &Situation, mut x: &[f64], shift: f64, waiting: f64) {
+    let mut knots = situation.outlook.knots.as_slice();
+    while let [from, to, ..] = knots {
+        let rate = (to.mean - from.mean) / (to.x_seconds - from.x_seconds).max(1e-9);
+        // Beyond the last knot its slope goes on.
+        let until = if knots.len() == 2 { f64::INFINITY } else { to.x_seconds };
+        let here = x.partition_point(|x| x - shift <= until);
+        heights.extend(x[..here].iter().map(|x| {
+            let coming = from.mean + (x - shift - from.x_seconds) * rate;
+            if coming > 0.0 { waiting + coming } else { waiting }
+        }));
+        (x, knots) = (&x[here..], &knots[1..]);
     }
-
-    fn at(&mut self, x: f64) -> f64 {
-        while self.knots.len() > 2 && self.knots[1].x_seconds < x {
-            self.knots = &self.knots[1..];
-            self.rate = rate(self.knots);
-        }
-        let [from, _, ..] = self.knots else { return 0.0 };
-        (from.mean + (x - from.x_seconds) * self.rate).max(0.0)
-    }
-}
-
-/// Orders a second between the first two knots.
-fn rate(knots: &[Knot]) -> f64 {
-    let [from, to, ..] = knots else { return 0.0 };
-    (to.mean - from.mean) / (to.x_seconds - from.x_seconds).max(1e-9)
+    heights.extend(x.iter().map(|_| waiting));
 }

@@ -131,7 +131,6 @@ impl View<'_> {
         }
         near.append(&mut far);
         near.retain(|group| group.replicas > 0.0);
-        near.sort_by(|left, right| left.in_seconds.total_cmp(&right.in_seconds));
         done_with(self.curves, self.fleet, self.per_second, &near)
     }
 

@@ -38,24 +38,25 @@ impl Corridor<'_> {
         let mut steepest = (0.0, first);
         let mut flattest = (f64::INFINITY, first);
         let points = self.x[first..].iter().zip(&self.low[first..]).zip(&self.high[first..]);
+        // Slopes are compared by their rises: a division is only made where one is kept.
         for (index, ((x, low), high)) in (first..).zip(points) {
             let run = x - start;
             let least_run = if run > catch_up_seconds { run } else { catch_up_seconds };
-            let to_low = if *low > height { (low - height) / least_run } else { 0.0 };
-            let to_high = (high - height) / run;
-            let to_high = if to_high > to_low { to_high } else { to_low };
-            if to_low > flattest.0 {
+            let to_low = if *low > height { low - height } else { 0.0 };
+            let to_high = high - height;
+            if to_low > flattest.0 * least_run {
                 let (slope, end) = flattest;
                 return Some(Segment { slope, end, height: self.high[end].max(height) });
             }
-            if to_high < steepest.0 {
+            let below_low = to_low < steepest.0 * least_run;
+            if below_low && to_high < steepest.0 * run {
                 return Some(self.end_on_low(start, height, steepest));
             }
-            if to_low >= steepest.0 {
-                steepest = (to_low, index);
+            if !below_low {
+                steepest = (to_low / least_run, index);
             }
-            if to_high <= flattest.0 {
-                flattest = (to_high, index);
+            if to_high <= flattest.0 * run {
+                flattest = ((to_high / run).max(to_low / least_run), index);
             }
         }
         (first < self.x.len()).then(|| self.end_on_low(start, height, steepest))

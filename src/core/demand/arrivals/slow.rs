@@ -9,8 +9,8 @@ const USUAL_BINS: usize = 60;
 const LEAST_USUAL_BINS: usize = 8;
 /// The slope's weight halves over this time.
 const SLOPE_HALF_LIFE_SECONDS: f64 = 1200.0;
-/// The slope is read once in so many bins: a minute.
-const SLOPE_EVERY: i64 = 4;
+/// What the last quarter of an hour and more tell is read once in so many bins: a minute.
+const SLOWEST_BINS: i64 = 4;
 /// Weighted seconds without which there is no slope.
 const SLOPE_SECONDS: f64 = 600.0;
 /// The known rate is that of so many bins, ten minutes ...
@@ -19,7 +19,7 @@ const RATE_BINS: usize = 40;
 const RATE_SECONDS: f64 = 300.0;
 
 /// Facts of the last hour, as of the moment when they were first asked for since
-/// the newest bin began; the slope is read once a minute.
+/// the newest bin began; all but the known rate is read once a minute.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Slow {
     /// Orders of a usual bin: the median, so that neither a lump nor a burst of less than half the
@@ -29,9 +29,9 @@ pub struct Slow {
     pub known_rate: Option<f64>,
     /// How the rate changed; `None` where too little is covered.
     pub slope: Option<Fit>,
-    /// Number of the newest bin that this is of, and of the one that the slope is of.
+    /// Number of the newest bin that the known rate is of, and of the one that the rest is of.
     bin: i64,
-    slope_bin: i64,
+    slowest_bin: i64,
 }
 
 /// A straight line through the rate of the last hour, by weighted least squares.
@@ -54,11 +54,14 @@ impl ArrivalLog {
     pub fn slow(&mut self) -> Slow {
         let bin = self.first + super::whole(self.fine.len());
         if self.slow.is_none_or(|slow| slow.bin != bin) {
-            let kept = self.slow.filter(|slow| bin - slow.slope_bin < SLOPE_EVERY && slow.slope.is_some());
-            let (slope, slope_bin) =
-                kept.map_or_else(|| (self.slope(), bin), |slow| (slow.slope, slow.slope_bin));
-            let (usual_bin, known_rate) = (self.usual_bin(), self.known_rate());
-            self.slow = Some(Slow { usual_bin, known_rate, slope, bin, slope_bin });
+            let is_young = |slow: &Slow| bin - slow.slowest_bin < SLOWEST_BINS && slow.slope.is_some();
+            let slow = self.slow.filter(is_young).unwrap_or_else(|| Slow {
+                usual_bin: self.usual_bin(),
+                slope: self.slope(),
+                slowest_bin: bin,
+                ..Slow::default()
+            });
+            self.slow = Some(Slow { known_rate: self.known_rate(), bin, ..slow });
         }
         self.slow.unwrap_or_default()
     }

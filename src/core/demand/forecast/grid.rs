@@ -213,7 +213,14 @@ pub(crate) fn seconds_between(from: Timestamp, to: Timestamp) -> f64 {
 }
 
 /// The moment so many seconds later, at the end of time at the latest.
+#[expect(clippy::cast_possible_truncation, reason = "whole seconds within bounds, and less than one")]
 pub(crate) fn later(at: Timestamp, seconds: f64) -> Timestamp {
-    let span = jiff::SignedDuration::try_from_secs_f64(seconds).unwrap_or(jiff::SignedDuration::MAX);
-    at.checked_add(span).unwrap_or(Timestamp::MAX)
+    const FURTHEST: f64 = 1e12;
+    if !(-FURTHEST..FURTHEST).contains(&seconds) {
+        return Timestamp::MAX;
+    }
+    let whole = seconds as i64;
+    // Half a nanosecond and more counts as one.
+    let nanoseconds = (seconds - whole as f64) * 1e9 + 0.5_f64.copysign(seconds);
+    at.checked_add(jiff::SignedDuration::new(whole, nanoseconds as i32)).unwrap_or(Timestamp::MAX)
 }
