@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use peakscaler::core::decision::BoundKind;
-use peakscaler::core::demand::outlook::{Knot, Outlook};
+use peakscaler::core::demand::outlook::{Knot, Outlook, PRESENT_RATE};
 use peakscaler::core::plan::situation::{Service, ServiceSource};
 use peakscaler::core::plan::{Cohort, Deadline, Fleet, Situation, decide};
 use peakscaler::core::{NodeSlots, Policy, ServiceRate};
@@ -181,7 +181,28 @@ proptest! {
 #[test]
 fn the_due_curve_names_what_binds() {
     let policy = Policy { target_wait_seconds: Some(7200.0), max_replicas: 10, ..Policy::default() };
-    let situation = Situation {
+    let situation = ten_workers();
+    let record = decide(&situation, &policy);
+    assert_eq!(record.desired, Some(10));
+    assert!(record.late_expected > 400.0, "1500 of 2180 orders can be done: {}", record.late_expected);
+    let first = record.late_first.unwrap();
+    assert_eq!((first.cut_off.as_deref(), first.in_seconds), (Some("DPD"), 4500.0));
+    let relief = record.relief.unwrap();
+    assert_eq!(relief.bound, BoundKind::Maximum);
+    assert!((14.0..=16.0).contains(&relief.raise_to) && relief.orders > 400.0, "{relief:?}");
+    for part in
+        ["maxReplicas 10 binds", "for DPD's dispatch at 14:45 UTC (in 75 min)", "raise maxReplicas to 1"]
+    {
+        assert!(record.reason.contains(part), "{part} in {}", record.reason);
+    }
+    let enough = decide(&situation, &Policy { max_replicas: 100, ..policy });
+    assert!(enough.reason.contains("DPD's dispatch at 14:45 UTC (in "), "{}", enough.reason);
+    assert!(enough.late_expected < 1.0 && enough.late_first.is_none() && enough.relief.is_none());
+}
+
+/// Ten workers before a cut-off that they can't keep.
+fn ten_workers() -> Situation {
+    Situation {
         at: "2026-11-27T13:30:00Z".parse().unwrap(),
         queue_age_seconds: Some(5.0),
         fleet_age_seconds: Some(0.0),
@@ -225,21 +246,34 @@ fn the_due_curve_names_what_binds() {
         busy_at_start: None,
         unlearned_replicas: None,
         contention_replicas: None,
-    };
-    let record = decide(&situation, &policy);
-    assert_eq!(record.desired, Some(10));
-    assert!(record.late_expected > 400.0, "1500 of 2180 orders can be done: {}", record.late_expected);
-    let first = record.late_first.unwrap();
-    assert_eq!((first.cut_off.as_deref(), first.in_seconds), (Some("DPD"), 4500.0));
-    let relief = record.relief.unwrap();
-    assert_eq!(relief.bound, BoundKind::Maximum);
-    assert!((14.0..=16.0).contains(&relief.raise_to) && relief.orders > 400.0, "{relief:?}");
-    for part in
-        ["maxReplicas 10 binds", "for DPD's dispatch at 14:45 UTC (in 75 min)", "raise maxReplicas to 1"]
-    {
-        assert!(record.reason.contains(part), "{part} in {}", record.reason);
     }
-    let enough = decide(&situation, &Policy { max_replicas: 100, ..policy });
-    assert!(enough.reason.contains("DPD's dispatch at 14:45 UTC (in "), "{}", enough.reason);
-    assert!(enough.late_expected < 1.0 && enough.late_first.is_none() && enough.relief.is_none());
+}
+
+#[test]
+fn the_last_worker_is_not_kept_for_orders_that_can_wait_for_another() {
+    let knot = |x_seconds: f64| Knot { x_seconds, mean: 0.01 * x_seconds, deviation: 1.0 };
+    let silent = Situation {
+        backlog: 0.0,
+        started: 0.0,
+        waiting: Vec::new(),
+        activated: false,
+        empty_seconds: 240.0,
+        arrival_rate: 0.01,
+        outlook: Outlook { model: PRESENT_RATE.to_owned(), knots: vec![knot(0.0), knot(7200.0)] },
+        fleet: Some(Fleet { ready: 1, ready_in_seconds: Vec::new(), pending: 0 }),
+        deadlines: Vec::new(),
+        last_desired: Some(1),
+        hold_replicas: 0,
+        settled_replicas: 1,
+        ..ten_workers()
+    };
+    let desired = |wait: f64, situation: &Situation| {
+        decide(situation, &Policy { target_wait_seconds: Some(wait), ..Policy::default() }).desired
+    };
+    assert_eq!(desired(300.0, &silent), Some(0));
+    assert_eq!(desired(120.0, &silent), Some(1), "a worker started then would be late");
+    let young = Situation { empty_seconds: 90.0, ..silent.clone() };
+    assert_eq!(desired(300.0, &young), Some(1), "the counter may lie");
+    let likely = Situation { empty_seconds: 150.0, ..silent };
+    assert_eq!(desired(300.0, &likely), Some(1), "an order in a hundred seconds has only kept us waiting");
 }

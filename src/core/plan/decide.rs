@@ -9,7 +9,7 @@ use super::situation::{Fleet, KnownEntry, Situation};
 use super::string::{Corridor, Segment};
 use super::tuning::{
     CATCH_UP_SHARE, CUT_OFF_RESERVE, CYCLE_SECONDS, DEVIATIONS, DOUBTFUL_AGE_SECONDS, DOWN_SLACK_REPLICAS,
-    LEAST_CATCH_UP_SECONDS, NODE_DEVIATIONS, SETTLED_SHARE, SURE_DEVIATION, UNLIKELY_SILENCE,
+    EMPTY_SECONDS, LEAST_CATCH_UP_SECONDS, NODE_DEVIATIONS, SETTLED_SHARE, SURE_DEVIATION, UNLIKELY_SILENCE,
     UP_SLACK_REPLICAS, UP_SLACK_SHARE, WAIT_LIMIT, WAIT_RESERVE,
 };
 use crate::core::decision::{
@@ -61,7 +61,7 @@ fn record(
     DecisionRecord {
         at: situation.at,
         desired,
-        planned: planned(&situation, plan),
+        planned: planned(&situation, policy, plan),
         active: desired.unwrap_or(0) > 0,
         ahead,
         buffer: room_ahead(ahead, existing),
@@ -279,11 +279,11 @@ fn whole(replicas: f64) -> u32 {
 
 /// From the plan to the number: hysteresis, then each bound, noted where it bites.
 fn bounded(situation: &Situation, policy: &Policy, plan: &Plan, bounds: &mut Vec<Bound>) -> u32 {
-    let mut number = Bounded { value: planned(situation, plan), bounds };
+    let mut number = Bounded { value: planned(situation, policy, plan), bounds };
     let existing = situation.fleet.as_ref().map(Fleet::existing).or(situation.last_desired);
     if let Some(existing) = existing {
         let step = existing.saturating_sub(number.value);
-        let small = f64::from(step) < (f64::from(existing) * SETTLED_SHARE).max(2.0);
+        let small = number.value > 0 && f64::from(step) < (f64::from(existing) * SETTLED_SHARE).max(2.0);
         let held = if small { situation.settled_replicas } else { situation.hold_replicas };
         number.raise(BoundKind::Hold, held.min(existing));
     }
@@ -292,7 +292,7 @@ fn bounded(situation: &Situation, policy: &Policy, plan: &Plan, bounds: &mut Vec
     }
     let goes_to_zero = number.value == 0 && existing.unwrap_or(0) > 0;
     if goes_to_zero
-        && (situation.backlog >= 0.5 || situation.empty_seconds < 120.0 || expects_soon(situation))
+        && (situation.backlog >= 0.5 || situation.empty_seconds < EMPTY_SECONDS || expects_soon(situation))
     {
         number.raise(BoundKind::Hold, 1);
     }
@@ -326,7 +326,7 @@ fn bounded(situation: &Situation, policy: &Policy, plan: &Plan, bounds: &mut Vec
 }
 
 /// Up as ordered, down only as far as the string from now goes.
-fn planned(situation: &Situation, plan: &Plan) -> u32 {
+fn planned(situation: &Situation, policy: &Policy, plan: &Plan) -> u32 {
     // Where the pods can't be counted, those asked for last are taken for there.
     let Some(existing) = situation.fleet.as_ref().map(Fleet::existing).or(situation.last_desired) else {
         return whole(plan.up.max(plan.now));
@@ -334,7 +334,18 @@ fn planned(situation: &Situation, plan: &Plan) -> u32 {
     let slack = UP_SLACK_REPLICAS + UP_SLACK_SHARE * f64::from(existing);
     let enough = existing > 0 && plan.up <= f64::from(existing) + slack;
     let up = if enough { whole(plan.up).min(existing) } else { whole(plan.up) };
-    up.max(existing.min(whole(plan.now - DOWN_SLACK_REPLICAS).max(whole(plan.now.min(1.0)))))
+    let planned = up.max(existing.min(whole(plan.now - DOWN_SLACK_REPLICAS).max(whole(plan.now.min(1.0)))));
+    if planned == 1 && can_do_without(situation, policy) { 0 } else { planned }
+}
+
+/// Whether nothing is there, nothing is likely to come soon, and what comes all the same can wait for a
+/// worker to be started.
+fn can_do_without(situation: &Situation, policy: &Policy) -> bool {
+    let lead = situation.pod_lead_seconds + situation.node_lead_seconds + CYCLE_SECONDS;
+    situation.backlog < 0.5
+        && situation.empty_seconds >= EMPTY_SECONDS
+        && policy.target_wait_seconds.is_none_or(|wait| lead <= wait * WAIT_RESERVE)
+        && !expects_soon(situation)
 }
 
 /// Whether an order is likely before a worker brought back from zero had earned its keep.
@@ -419,7 +430,8 @@ fn calendar_parts(
             to: entry.to,
             horizon_seconds,
             orders,
-            replicas: i64::from(planned(situation, plan)) - i64::from(planned(&other, &without)),
+            replicas: i64::from(planned(situation, policy, plan))
+                - i64::from(planned(&other, policy, &without)),
             ahead: i64::from(plan.ahead) - i64::from(without.ahead),
         });
     }

@@ -45,6 +45,8 @@ pub const DOWN_SLACK_REPLICAS: f64 = 0.3;
 pub const FIRST_RATE_SECONDS: f64 = 90.0;
 /// So many replicas are ordered at once on a service rate that nobody has seen.
 pub const FIRST_REPLICAS: u32 = 10;
+/// A queue is believed empty that was found so for this long: a counter may show nothing for a minute.
+pub const EMPTY_SECONDS: f64 = 120.0;
 /// Nothing came where so many orders were expected: a seventh of all such silences.
 pub const UNLIKELY_SILENCE: f64 = 2.0;
 /// Readings older than this scale nothing down: three polls of the queue have failed.
