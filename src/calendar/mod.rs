@@ -62,9 +62,17 @@ fn in_lines(path: &Path, findings: &[Finding]) -> String {
 /// # Errors
 /// When the file cannot be read, or everything that is wrong with it.
 pub fn load(path: &Path) -> Result<Calendar, LoadError> {
+    load_both(path).map(|(calendar, _)| calendar)
+}
+
+/// Loads a calendar, and the same as it is written.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_both(path: &Path) -> Result<(Calendar, CalendarSpec), LoadError> {
     let text =
         std::fs::read_to_string(path).map_err(|source| LoadError::Read { path: path.to_owned(), source })?;
-    parse(&text).map_err(|findings| LoadError::Wrong { path: path.to_owned(), findings })
+    parse_both(&text).map_err(|findings| LoadError::Wrong { path: path.to_owned(), findings })
 }
 
 /// Loads a calendar as it is written, once it was checked. Times without a zone are in `UTC`, as ever.
@@ -72,10 +80,7 @@ pub fn load(path: &Path) -> Result<Calendar, LoadError> {
 /// # Errors
 /// As [`load`].
 pub fn load_spec(path: &Path) -> Result<CalendarSpec, LoadError> {
-    let text =
-        std::fs::read_to_string(path).map_err(|source| LoadError::Read { path: path.to_owned(), source })?;
-    let wrong = |findings| LoadError::Wrong { path: path.to_owned(), findings };
-    let (_, mut spec) = parse_both(&text).map_err(wrong)?;
+    let (_, mut spec) = load_both(path)?;
     spec.time_zone.get_or_insert_with(|| "UTC".to_owned());
     Ok(spec)
 }
@@ -135,7 +140,7 @@ fn read<T: DeserializeOwned>(text: &str, document: &Node) -> Result<T, Vec<Findi
             column: usize::try_from(location.column()).unwrap_or(1),
         });
         let text = error.without_snippet().to_string();
-        let words = text.split(" at line ").next().unwrap_or(&text);
+        let words = yaml::without_place(&text);
         let message = match value_at(document, place) {
             Some((key, value)) => format!("{key}: is {value:?}, {words}"),
             None => words.to_owned(),

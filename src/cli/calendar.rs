@@ -9,10 +9,18 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Subcommand;
+use jiff::SignedDuration;
+use jiff::tz::TimeZone;
 pub(super) use preview::Hour;
 
-use crate::calendar::{LoadError, load};
+use super::forecast::time_zone;
+use super::report::words::counted;
+use crate::calendar::{LoadError, load, load_both};
+use crate::clock::Clock;
 use crate::core::demand::calendar::Calendar;
+
+/// How far ahead public holidays are counted.
+const A_YEAR: SignedDuration = SignedDuration::from_hours(365 * 24);
 
 /// Arguments of `peakscaler calendar`.
 #[derive(Debug, clap::Args)]
@@ -51,15 +59,42 @@ pub(super) fn open(path: &Path) -> anyhow::Result<Calendar> {
     Ok(load(path)?)
 }
 
+/// Loads a calendar and the zone to read a history in: as asked for, else the calendar's own, else UTC.
+/// Which one was taken unasked goes to standard error.
+fn open_in_zone(path: &Path, asked: Option<&TimeZone>) -> anyhow::Result<(Calendar, TimeZone)> {
+    let (calendar, spec) = load_both(path)?;
+    let zone = match (asked, spec.time_zone) {
+        (Some(zone), _) => zone.clone(),
+        (None, Some(name)) => {
+            eprintln!(
+                "note: times are read and shown in {name}, the calendar's timeZone; --time-zone names another"
+            );
+            time_zone(&name).map_err(anyhow::Error::msg)?
+        }
+        (None, None) => {
+            eprintln!(
+                "note: times are read and shown in UTC, as the calendar has no timeZone; --time-zone names another"
+            );
+            TimeZone::UTC
+        }
+    };
+    Ok((calendar, zone))
+}
+
 fn check(path: &Path) -> anyhow::Result<ExitCode> {
     let mut out = std::io::stdout().lock();
-    match load(path) {
-        Ok(calendar) => {
-            let (entries, cut_offs) = (calendar.entries().count(), calendar.cut_offs().len());
+    match load_both(path) {
+        Ok((calendar, spec)) => {
+            let now = Clock::real().now();
+            let holidays = calendar.public_holidays(now, now + A_YEAR).len();
             writeln!(
                 out,
-                "{}: {entries} peaks and closures, {cut_offs} cut-offs, nothing wrong",
-                path.display()
+                "{}: {}, {}, {} within a year from now, {}, nothing wrong",
+                path.display(),
+                counted(spec.peaks.len(), "peak"),
+                counted(spec.closures.len(), "closure"),
+                counted(holidays, "public holiday"),
+                counted(calendar.cut_offs().len(), "cut-off")
             )?;
             Ok(ExitCode::SUCCESS)
         }

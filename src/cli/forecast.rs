@@ -173,8 +173,13 @@ pub(super) fn new_compact_table(header: &[&str]) -> Table {
 
 /// Reads `--history FILE`; what was odd in it goes to standard error.
 pub(super) fn read_history(path: &std::path::Path, zone: &TimeZone) -> anyhow::Result<History> {
-    let file = std::fs::File::open(path).with_context(|| format!("--history {}", path.display()))?;
-    let history = csv::read(file, zone).with_context(|| format!("--history {}", path.display()))?;
+    read_named(&format!("--history {}", path.display()), path, zone)
+}
+
+/// The same of a file that errors call `name`.
+pub(super) fn read_named(name: &str, path: &std::path::Path, zone: &TimeZone) -> anyhow::Result<History> {
+    let file = std::fs::File::open(path).with_context(|| name.to_owned())?;
+    let history = csv::read(file, zone).with_context(|| name.to_owned())?;
     history.warnings.iter().for_each(|warning| eprintln!("warning: {warning}"));
     if history.missing > 0 {
         eprintln!(

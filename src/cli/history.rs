@@ -4,16 +4,16 @@ use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{Context as _, anyhow, bail, ensure};
 use clap::{Subcommand, ValueEnum};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde::Serialize;
 
-use super::forecast::{align_left, bar, new_table, read_history, say, time_zone};
+use super::forecast::{align_left, bar, new_table, read_named, say, time_zone};
 use crate::clock::Clock;
 use crate::core::Flow;
-use crate::history::{Past, Resolution, SeriesKey, Store, csv};
+use crate::history::{Past, Resolution, SeriesKey, Store, StoreError, csv};
 
 /// Arguments of `peakscaler history`.
 #[derive(Debug, clap::Args)]
@@ -161,8 +161,19 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         },
         Command::Export(export) => take_out(&export, now),
         Command::Import(import) => put_in(&import, now),
-    }?;
+    }
+    .map_err(with_next_step)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Of a damaged file, what becomes of it.
+fn with_next_step(error: anyhow::Error) -> anyhow::Error {
+    match error.downcast_ref::<StoreError>() {
+        Some(StoreError::Damaged { .. }) => anyhow!(
+            "{error:#}: `serve` and `history import` set a damaged file aside beside it, and begin a new one"
+        ),
+        _ => error,
+    }
 }
 
 impl Place {
@@ -330,7 +341,7 @@ fn take_out(export: &Export, now: Timestamp) -> anyhow::Result<()> {
 }
 
 fn put_in(import: &Import, now: Timestamp) -> anyhow::Result<()> {
-    let history = read_history(&import.file, &import.time_zone)?;
+    let history = read_named(&import.file.display().to_string(), &import.file, &import.time_zone)?;
     let longest = Resolution::Hour.seconds();
     ensure!(
         history.step_seconds <= longest,

@@ -46,13 +46,13 @@ pub(super) struct PlanArguments {
     #[arg(long, value_name = "FILE")]
     calendar: Option<PathBuf>,
     /// Times what such a day ordinarily brings
-    #[arg(long, value_name = "TIMES", requires = "on", value_parser = uplift)]
+    #[arg(long, value_name = "TIMES", requires = "on", allow_negative_numbers = true, value_parser = uplift)]
     uplift: Option<f64>,
     /// The first day planned; default: the day after the history
     #[arg(long, value_name = "DATE")]
     on: Option<Date>,
     /// How many days
-    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=7))]
+    #[arg(long, default_value_t = 1, allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(1..=7))]
     days: u32,
     /// Quantiles of the demand, ascending
     #[arg(long, value_delimiter = ',', default_value = "0.5,0.9,0.99", value_parser = quantile)]

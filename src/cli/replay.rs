@@ -21,6 +21,7 @@ use super::report::Output;
 use crate::core::Policy;
 use crate::telemetry::records::{Kept, files_of, read};
 use crate::trigger::scaled_object::load_trigger;
+use crate::trigger::yaml::without_place;
 use compare::{Cause, Change, decide_again};
 
 /// Arguments of `replay`.
@@ -90,7 +91,7 @@ pub(super) fn run(arguments: &ReplayArguments) -> anyhow::Result<ExitCode> {
     let report = match gather(&arguments.records, settings.as_ref()) {
         Ok(report) => report,
         Err(error) => {
-            eprintln!("error: {error:#}");
+            eprintln!("error: {}", super::told(&error));
             return Ok(ExitCode::from(2));
         }
     };
@@ -140,7 +141,10 @@ fn take(
     let mut unusable = |reason: String| report.unusable.push(Unusable { place: place.to_owned(), reason });
     let kept = match Kept::parse(line) {
         Ok(kept) => kept,
-        Err(error) => return unusable(format!("is not a decision record: {error}")),
+        Err(error) => {
+            let reason = error.to_string();
+            return unusable(format!("is not a decision record: {}", without_place(&reason)));
+        }
     };
     let again = match decide_again(&kept, settings) {
         Ok(again) => again,

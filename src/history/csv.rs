@@ -175,6 +175,9 @@ fn step_of(rows: &[Row]) -> Result<i64, HistoryError> {
         };
     };
     if 86_400 % step != 0 || step > 3600 {
+        if let Some(pair) = rows.windows(2).find(|pair| pair[1].at < pair[0].at) {
+            return Err(pair[1].error(format!("{} comes after {}; rows must ascend", pair[1].at, pair[0].at)));
+        }
         let what = format!(
             "steps of {step} s; they must divide a day and be an hour at most, such as 3600, 1800, 300 or 60"
         );
@@ -387,6 +390,12 @@ mod tests {
         }
         let header = read("time,n\n".as_bytes(), &TimeZone::UTC).unwrap_err().to_string();
         assert_eq!(header, "line 1: header is \"time,n\", it must be \"timestamp,count\"");
+        // What leaves no step that is right is told as what it is.
+        let mixed = read_text("2024-01-01T01:00:00,1\n2024-01-01T00:00:00,1\n2024-01-01T04:00:00,1", "UTC");
+        assert_eq!(
+            mixed.unwrap_err().to_string(),
+            "line 3: 2024-01-01T00:00:00 comes after 2024-01-01T01:00:00; rows must ascend"
+        );
         let short = read_text("2024-01-01T00:00:00,1", "UTC").unwrap_err().to_string();
         assert_eq!(short, "history has 1 rows, it needs at least 2 to know its grid");
     }

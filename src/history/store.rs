@@ -108,7 +108,7 @@ pub enum StoreError {
     #[error("{}: another process writes to it: give each `serve` a directory of its own, and import while it is stopped", .0.display())]
     InUse(PathBuf),
     /// There is none yet.
-    #[error("{}: there is no history yet", .0.display())]
+    #[error("{}: there is no history yet; `serve --state-dir` or `history import` begins one", .0.display())]
     Missing(PathBuf),
     /// Its content is not what was written.
     #[error("{}: {reason}", .path.display())]

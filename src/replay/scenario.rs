@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::units::{DAY, Millis, millis};
 use crate::core::CutOff;
 use crate::core::demand::calendar::{Calendar, CalendarSpec};
+use crate::trigger::yaml::without_place;
 
 mod cut_offs;
 mod defaults;
@@ -394,7 +395,7 @@ impl Scenario {
         let scenario: Self = serde_saphyr::from_str(text).map_err(|error| ScenarioError::Parse {
             path: PathBuf::from("scenario"),
             line: error.location().map_or(1, |location| location.line().max(1)),
-            message: without_place(&error.without_snippet().to_string()),
+            message: without_place(&error.without_snippet().to_string()).to_owned(),
         })?;
         scenario.validate()?;
         Ok(scenario)
@@ -457,11 +458,6 @@ impl Scenario {
         }
         dues
     }
-}
-
-/// A reader's message without the place that it ends or begins with.
-fn without_place(message: &str) -> String {
-    message.split(" at line ").next().unwrap_or(message).to_owned()
 }
 
 #[cfg(test)]

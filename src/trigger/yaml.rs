@@ -17,6 +17,14 @@ pub(crate) struct Place {
     pub(crate) column: usize,
 }
 
+/// What serde's reader says, without the place that it ends with, as places are told in front, and
+/// without its advice to programmers.
+pub(crate) fn without_place(message: &str) -> &str {
+    let ends = [" at line ", ", set DuplicateKeyPolicy"];
+    let end = ends.iter().filter_map(|end| message.find(end)).min();
+    &message[..end.unwrap_or(message.len())]
+}
+
 /// One node.
 #[derive(Debug, Clone)]
 pub(crate) struct Node {

@@ -80,10 +80,48 @@ fn what_a_past_peak_brought_is_told_as_a_table_json_and_a_calendar_for_next_year
     folder.write("next.yaml", &next);
     assert!(next.contains("2027-11-11T00:00:00"), "the same Thursday of next year: {next}");
     let checked = folder.says("calendar check next.yaml", 0);
-    assert_eq!(checked, "next.yaml: 1 peaks and closures, 0 cut-offs, nothing wrong\n");
+    assert_eq!(
+        checked,
+        "next.yaml: 1 peak, 0 closures, 0 public holidays within a year from now, 0 cut-offs, nothing wrong\n"
+    );
 
     folder.write("later.yaml", "peaks: [{name: a, from: 2027-01-01, to: 2027-01-01, uplift: 2}]\n");
     let output = folder.run("calendar learn later.yaml --history past.csv --output json");
     assert_eq!(String::from_utf8(output.stdout).unwrap(), "[]\n");
     assert!(String::from_utf8_lossy(&output.stderr).contains("nothing is measured"));
+}
+
+#[test]
+fn a_history_is_read_in_the_zone_of_its_calendar_and_that_is_said() {
+    let folder = folder();
+    for command in ["learn", "preview"] {
+        let run = format!("calendar {command} peaks.yaml --history past.csv --output json");
+        let (own, asked) = (folder.run(&run), folder.run(&format!("{run} --time-zone Europe/Prague")));
+        assert!(own.status.success() && own.stdout == asked.stdout, "{command}: {own:?}");
+        let said = String::from_utf8(own.stderr).unwrap();
+        assert!(said.contains("in Europe/Prague, the calendar's timeZone"), "{said}");
+        assert!(!String::from_utf8_lossy(&asked.stderr).contains("note: times"), "{asked:?}");
+        let other = folder.says(&format!("{run} --time-zone UTC"), 0);
+        assert_ne!(other.as_bytes(), own.stdout, "{command}");
+    }
+    folder.write("bare.yaml", "peaks: [{name: Sale, from: 2026-11-12, to: 2026-11-12, uplift: 4}]\n");
+    let bare = folder.run("calendar learn bare.yaml --history past.csv");
+    assert!(String::from_utf8_lossy(&bare.stderr).contains("in UTC, as the calendar has no timeZone"));
+}
+
+#[test]
+fn a_reason_is_told_once() {
+    let refused = Folder::new().refuses("calendar check missing.yaml");
+    assert_eq!(refused, "error: missing.yaml: cannot be read: No such file or directory (os error 2)\n");
+}
+
+#[test]
+fn public_holidays_of_a_checked_calendar_are_counted() {
+    let folder = folder();
+    folder.write("czech.yaml", "timeZone: Europe/Prague\npublicHolidays: [{country: CZ, uplift: 0.5}]\n");
+    let checked = folder.says("calendar check czech.yaml", 0);
+    let words: Vec<&str> = checked.split([' ', ',']).filter(|word| !word.is_empty()).collect();
+    let place = words.iter().position(|word| *word == "public").unwrap();
+    // Thirteen dates, two of which move with Easter.
+    assert!((11..=15).contains(&words[place - 1].parse::<u32>().unwrap()), "{checked}");
 }

@@ -60,6 +60,21 @@ fn the_plan_is_hour_by_hour_at_each_quantile() {
 }
 
 #[test]
+fn thousands_are_parted_in_every_figure_of_the_text() {
+    let folder = Folder::new();
+    let output = folder.run(&format!("{USUAL} --uplift 20 --on 2026-11-11 --quantiles 0.9"));
+    let text = String::from_utf8(output.stdout).unwrap();
+    let bare: Vec<&str> = text
+        .split(|letter: char| !letter.is_ascii_digit())
+        .filter(|digits| digits.len() > 3 && *digits != "2026")
+        .collect();
+    assert!(bare.is_empty(), "{bare:?}\n{text}");
+    let noon =
+        text.lines().find(|line| line.trim_start_matches(['│', '┆', ' ']).starts_with("12:00")).unwrap();
+    assert!(noon.contains(','), "{noon}");
+}
+
+#[test]
 fn a_day_far_ahead_is_planned_like_the_last_weeks() {
     let folder = Folder::new();
     let report = json(&folder.says(&format!("{USUAL} --on 2027-03-03 --quantiles 0.9 --output json"), 0));

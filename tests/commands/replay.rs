@@ -91,7 +91,7 @@ fn what_cannot_be_taken_again_is_named() {
     for part in [
         "records.ndjson:2: has no inputs",
         "records.ndjson:3: has no policy",
-        "records.ndjson:4: is not a decision record",
+        "records.ndjson:4: is not a decision record: expected ident\n",
     ] {
         assert!(text.contains(part), "{part}\n{text}");
     }

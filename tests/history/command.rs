@@ -64,8 +64,12 @@ fn errors_say_what_to_do() {
     let (state, file) = (directory.path().join("state"), directory.path().join("old.csv"));
     std::fs::write(&file, "timestamp,count\n2011-01-01T00:00:00,1\n2011-01-01T01:00:00,2\n").unwrap();
     for (arguments, words) in [
-        (vec!["show"], "there is no history yet"),
+        (vec!["show"], "`serve --state-dir` or `history import` begins one"),
         (vec!["export", "pickers"], "NAMESPACE/NAME"),
+        (
+            vec!["import", "shop/pickers", "missing.csv", "--queue", "orders"],
+            "error: missing.csv: No such file",
+        ),
         (vec!["import", "shop/pickers", file.to_str().unwrap(), "--queue", "orders"], "keeps 455 days"),
     ] {
         let output = history(&state, &arguments);
@@ -73,4 +77,10 @@ fn errors_say_what_to_do() {
         let error = String::from_utf8_lossy(&output.stderr);
         assert!(error.contains(words), "{arguments:?}: {error}");
     }
+    std::fs::create_dir_all(&state).unwrap();
+    std::fs::write(state.join("history.redb"), "not a history").unwrap();
+    let output = history(&state, &["show"]);
+    assert!(!output.status.success());
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(error.contains("history.redb: ") && error.contains("set a damaged file aside"), "{error}");
 }

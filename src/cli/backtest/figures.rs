@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::contest::Contest;
 use crate::cli::centre::Assumption;
 use crate::cli::forecast::new_compact_table;
-use crate::cli::report::words::{grouped, percent, signed, span};
+use crate::cli::report::words::{decimal, grouped, percent, signed, span};
 use crate::replay::scenario::Scenario;
 use crate::replay::score::Score;
 use crate::replay::trail::Trail;
@@ -137,21 +137,26 @@ impl ContestReport {
             row("wait, median", &|run| span(run.score.wait_p50_seconds)),
             row("wait, 99th percentile", &|run| span(run.score.wait_p99_seconds)),
             row("wait, longest", &|run| span(run.score.wait_max_seconds)),
-            row("replica-hours", &|run| format!("{:.1}", run.score.replica_hours)),
+            row("replica-hours", &|run| decimal(run.score.replica_hours, 1)),
             row("over the work in the orders", &|run| format!("{:.3}", run.hours_over_work)),
-            row("node-hours", &|run| format!("{:.1}", run.score.node_hours)),
+            row("node-hours", &|run| decimal(run.score.node_hours, 1)),
         ];
         if self.runs.iter().any(|run| run.node_cost.is_some()) {
             rows.push(row("cost of nodes", &|run| {
-                run.node_cost.map_or_else(String::new, |cost| format!("{cost:.2}"))
+                run.node_cost.map_or_else(String::new, |cost| decimal(cost, 2))
             }));
         }
         rows.extend([
-            row("scale actions a day", &|run| format!("{:.1}", run.score.actions_per_day)),
+            row("scale actions a day", &|run| decimal(run.score.actions_per_day, 1)),
             row("peak replicas", &|run| {
-                format!("{} (bounds {} to {})", run.score.peak_replicas, run.min_replicas, run.max_replicas)
+                format!(
+                    "{} (bounds {} to {})",
+                    grouped(run.score.peak_replicas),
+                    grouped(run.min_replicas),
+                    grouped(run.max_replicas)
+                )
             }),
-            row("least peak that keeps all in time", &|run| format!("{:.0}", run.score.least_peak.ceil())),
+            row("least peak that keeps all in time", &|run| decimal(run.score.least_peak.ceil(), 0)),
             row("orders taken from killed workers", &|run| grouped(run.score.killed)),
             row("times orders began to be late", &|run| grouped(run.score.misses)),
             row(
@@ -257,8 +262,9 @@ fn verdict(now: &RunReport, other: &RunReport) -> String {
     let hours =
         format!("{} replica-hours", words_of(change(now.score.replica_hours, other.score.replica_hours)));
     let actions = format!(
-        "{:.0} scale actions a day against {:.0}",
-        other.score.actions_per_day, now.score.actions_per_day
+        "{} scale actions a day against {}",
+        decimal(other.score.actions_per_day, 0),
+        decimal(now.score.actions_per_day, 0)
     );
     format!(
         "Under {}, compared with \"{}\": {orders}, {node_words}, {hours}, {actions}. {}",

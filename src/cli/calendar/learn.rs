@@ -24,9 +24,9 @@ pub(super) struct LearnArguments {
     /// CSV file with lines `timestamp,count`: local times on a regular grid.
     #[arg(long, value_name = "FILE")]
     history: PathBuf,
-    /// Time zone of the timestamps, and of what is printed (IANA name).
-    #[arg(long, default_value = "UTC", value_parser = time_zone)]
-    time_zone: TimeZone,
+    /// Time zone of the timestamps, and of what is printed (IANA name); default: the calendar's timeZone, or UTC
+    #[arg(long, value_name = "ZONE", value_parser = time_zone)]
+    time_zone: Option<TimeZone>,
     /// `yaml` is a calendar for the same weekdays of next year, with the measured uplifts
     #[arg(long, value_enum, default_value_t = LearnOutput::Table)]
     output: LearnOutput,
@@ -48,24 +48,24 @@ struct Line<'a> {
 }
 
 pub(super) fn run(arguments: &LearnArguments) -> anyhow::Result<ExitCode> {
-    let calendar = super::open(&arguments.file)?;
-    let history = read_history(&arguments.history, &arguments.time_zone)?;
+    let (calendar, zone) = super::open_in_zone(&arguments.file, arguments.time_zone.as_ref())?;
+    let history = read_history(&arguments.history, &zone)?;
     let slot_seconds = slot_seconds_for(history.step_seconds as f64);
-    let measured = measure(&calendar, &history.intervals, &arguments.time_zone, slot_seconds);
+    let measured = measure(&calendar, &history.intervals, &zone, slot_seconds);
     if measured.is_empty() {
         eprintln!(
             "note: no entry lies within the history with at least three days before it: nothing is measured"
         );
     }
     match arguments.output {
-        LearnOutput::Table => say(&table(&measured, &arguments.time_zone))?,
+        LearnOutput::Table => say(&table(&measured, &zone))?,
         LearnOutput::Json => {
             let lines: Vec<_> =
                 measured.iter().map(|measured| Line { measured, uplift: measured.uplift() }).collect();
             say(&serde_json::to_string_pretty(&lines)?)?;
         }
         LearnOutput::Yaml => {
-            let spec = next_year(&measured, &arguments.time_zone);
+            let spec = next_year(&measured, &zone);
             say(serde_saphyr::to_string(&spec)?.trim_end())?;
         }
     }

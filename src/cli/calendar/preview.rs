@@ -40,9 +40,9 @@ pub(super) struct PreviewArguments {
     /// CSV file with lines `timestamp,count`: local times on a regular grid.
     #[arg(long, value_name = "FILE")]
     history: PathBuf,
-    /// Time zone of the timestamps and of the days shown (IANA name).
-    #[arg(long, default_value = "UTC", value_parser = time_zone)]
-    time_zone: TimeZone,
+    /// Time zone of the timestamps and of the days shown (IANA name); default: the calendar's timeZone, or UTC
+    #[arg(long, value_name = "ZONE", value_parser = time_zone)]
+    time_zone: Option<TimeZone>,
     /// Output format.
     #[arg(long, value_enum, default_value_t = Output::Table)]
     output: Output,
@@ -68,19 +68,19 @@ pub(in crate::cli) struct Hour {
 }
 
 pub(super) fn run(arguments: &PreviewArguments) -> anyhow::Result<ExitCode> {
-    let calendar = super::open(&arguments.file)?;
-    let history = read_history(&arguments.history, &arguments.time_zone)?;
+    let (calendar, zone) = super::open_in_zone(&arguments.file, arguments.time_zone.as_ref())?;
+    let history = read_history(&arguments.history, &zone)?;
     let slot_seconds = slot_seconds_for(history.step_seconds as f64);
-    let mut forecast = ProfileForecast::new(arguments.time_zone.clone(), slot_seconds);
+    let mut forecast = ProfileForecast::new(zone.clone(), slot_seconds);
     forecast.set_calendar(&Arc::new(calendar.clone()));
     history.intervals.iter().for_each(|interval| forecast.observe(interval));
-    let days = days(&calendar, &mut forecast, &arguments.time_zone)?;
+    let days = days(&calendar, &mut forecast, &zone)?;
     match arguments.output {
-        Output::Table => say(&text(&days, &arguments.time_zone))?,
+        Output::Table => say(&text(&days, &zone))?,
         Output::Json => say(&serde_json::to_string_pretty(&days)?)?,
         Output::Svg => {
             let hours: Vec<Hour> = days.iter().flat_map(|day| day.hours.iter().copied()).collect();
-            say(&chart::calendar_svg(&hours, &arguments.time_zone))?;
+            say(&chart::calendar_svg(&hours, &zone))?;
         }
     }
     Ok(ExitCode::SUCCESS)

@@ -2,7 +2,22 @@
 
 /// `12345` as `12,345`.
 pub(in crate::cli) fn grouped(count: impl Into<u64>) -> String {
-    let digits = count.into().to_string();
+    in_thousands(&count.into().to_string())
+}
+
+/// `1234.56` with one decimal as `1,234.6`; not below nothing.
+pub(in crate::cli) fn decimal(figure: f64, decimals: usize) -> String {
+    let text = format!("{:.decimals$}", figure.max(0.0));
+    let (whole, rest) = text.split_at(text.find('.').unwrap_or(text.len()));
+    in_thousands(whole) + rest
+}
+
+/// `1 peak`, `2 peaks`.
+pub(in crate::cli) fn counted(count: usize, one: &str) -> String {
+    format!("{count} {one}{}", if count == 1 { "" } else { "s" })
+}
+
+fn in_thousands(digits: &str) -> String {
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
     for (index, digit) in digits.chars().enumerate() {
         if index > 0 && (digits.len() - index).is_multiple_of(3) {
@@ -30,7 +45,8 @@ pub(in crate::cli) fn percent(share: f64) -> String {
 
 /// A sum with its sign.
 pub(in crate::cli) fn signed(sum: f64) -> String {
-    format!("{sum:+.2}")
+    let sign = if sum < 0.0 { '-' } else { '+' };
+    format!("{sign}{}", decimal(sum.abs(), 2))
 }
 
 /// Seconds as `12.3 s`, `4 min 05 s` or `2 h 03 min`.
@@ -59,6 +75,11 @@ mod tests {
             ["0 %", "100 %", "1.23 %", "0.002 %", "< 0.001 %", "> 99.999 %"]
         );
         assert_eq!([0.04, 59.0, 245.0, 7380.0].map(span), ["0.0 s", "59.0 s", "4 min 05 s", "2 h 03 min"]);
-        assert_eq!([signed(1.5), signed(-0.25)], ["+1.50", "-0.25"]);
+        assert_eq!([1.5, -0.25, -1234.5].map(signed), ["+1.50", "-0.25", "-1,234.50"]);
+        assert_eq!(
+            [decimal(1_234_567.89, 1), decimal(999.96, 1), decimal(0.5, 2), decimal(4321.0, 0)],
+            ["1,234,567.9", "1,000.0", "0.50", "4,321"]
+        );
+        assert_eq!([0, 1, 2].map(|count| counted(count, "peak")), ["0 peaks", "1 peak", "2 peaks"]);
     }
 }

@@ -93,3 +93,9 @@ fn a_window_of_every_day_reaches_over_midnight() {
         assert_eq!(window.contains(at * hour), inside, "{at}");
     }
 }
+
+#[test]
+fn a_field_given_twice_is_named_without_advice_to_programmers() {
+    let error = Scenario::parse("days: 1\nseed: 2\ndays: 3\n").unwrap_err();
+    assert_eq!(error.to_string(), "scenario:3: duplicate mapping key: days");
+}

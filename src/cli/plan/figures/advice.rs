@@ -16,8 +16,8 @@ pub(super) fn sentences(report: &Report, zone: &TimeZone, by_kills: bool) -> Vec
             report.at,
             grouped(total.late),
             grouped(whole(total.orders)),
-            total.peak_replicas,
-            total.peak_nodes
+            grouped(total.peak_replicas),
+            grouped(total.peak_nodes)
         );
         return std::iter::once(fine).chain(tight).collect();
     }
@@ -88,7 +88,10 @@ fn losses(report: &Report, zone: &TimeZone) -> Vec<String> {
 /// The limits to raise and to what, at a quantile.
 fn raises(report: &Report, level: usize) -> Vec<String> {
     let low = report.limits.iter().filter(|limit| limit.needed[level] > limit.value);
-    low.map(|limit| format!("{} to {} (it is {})", limit.name, limit.needed[level], limit.value)).collect()
+    low.map(|limit| {
+        format!("{} to {} (it is {})", limit.name, grouped(limit.needed[level]), grouped(limit.value))
+    })
+    .collect()
 }
 
 /// Limits that hold now and would not at a higher quantile, and orders that are late there.

@@ -9,7 +9,7 @@ use super::Report;
 use super::advice::clock;
 use crate::cli::centre::Assumption;
 use crate::cli::forecast::new_compact_table;
-use crate::cli::report::words::grouped;
+use crate::cli::report::words::{decimal, grouped};
 use crate::replay::units::ceil;
 
 /// A table: its header, its rows, and which of them fail.
@@ -67,11 +67,11 @@ impl Report {
                 grouped(ceil(total.orders.round())),
                 grouped(total.late),
                 grouped(total.late_without_limits),
-                total.peak_replicas.to_string(),
-                total.peak_nodes.to_string(),
-                format!("{:.1}", total.node_hours),
+                grouped(total.peak_replicas),
+                grouped(total.peak_nodes),
+                decimal(total.node_hours, 1),
             ];
-            row.extend(total.node_cost.map(|cost| format!("{cost:.2}")));
+            row.extend(total.node_cost.map(|cost| decimal(cost, 2)));
             row
         });
         (header, rows.collect(), vec![false; self.totals.len()])
@@ -82,7 +82,7 @@ impl Report {
         let header = strings(["limit", "is", "needed", "binds from"]);
         let rows = self.limits.iter().map(|limit| {
             let from = limit.binds_from.map_or_else(|| "-".to_owned(), |at| clock(at, self, &zone));
-            vec![limit.name.to_owned(), limit.value.to_string(), joined(limit.needed.iter()), from]
+            vec![limit.name.to_owned(), grouped(limit.value), counts(&limit.needed), from]
         });
         let low = self.limits.iter().map(|limit| limit.binds_from.is_some());
         (header, rows.collect(), low.collect())
@@ -95,9 +95,9 @@ impl Report {
             vec![
                 format!("{} {}", clock(cut_off.cut_off, self, &zone), cut_off.carrier),
                 clock(cut_off.dispatch, self, &zone),
-                joined(cut_off.orders.iter()),
-                joined(cut_off.lost.iter()),
-                joined(cut_off.lost_without_limits.iter()),
+                counts(&cut_off.orders),
+                counts(&cut_off.lost),
+                counts(&cut_off.lost_without_limits),
             ]
         });
         (header, rows.collect(), self.cut_offs.iter().map(|cut_off| cut_off.fails).collect())
@@ -113,11 +113,11 @@ impl Report {
         let rows = self.hours.iter().map(|hour| {
             vec![
                 clock(hour.from, self, &zone),
-                joined(hour.orders.iter().map(|orders| orders.round())),
-                joined(hour.pods.iter()),
-                joined(hour.nodes.iter()),
+                joined(hour.orders.iter().map(|orders| decimal(orders.round(), 0))),
+                counts(&hour.pods),
+                counts(&hour.nodes),
                 by(hour.order_nodes_by),
-                joined(hour.late.iter()),
+                counts(&hour.late),
             ]
         });
         (header, rows.collect(), self.hours.iter().map(|hour| hour.fails).collect())
@@ -126,6 +126,10 @@ impl Report {
 
 fn strings<const N: usize>(words: [&str; N]) -> Vec<String> {
     words.map(str::to_owned).to_vec()
+}
+
+fn counts(figures: &[u32]) -> String {
+    joined(figures.iter().map(|figure| grouped(*figure)))
 }
 
 fn joined(figures: impl Iterator<Item = impl ToString>) -> String {
