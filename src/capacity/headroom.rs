@@ -103,12 +103,7 @@ pub fn most_nodes(pool: &PoolFacts, claims: &[ClaimFacts]) -> Option<u32> {
         "nodes" => Some(*limit),
         _ => size.get(resource).filter(|of_one| **of_one > 0.0).map(|of_one| limit / of_one),
     });
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "a count of nodes; a cast saturates"
-    )]
-    most.map(|nodes| (nodes + 1e-9).floor().max(0.0) as u32).min()
+    most.map(quantity::whole).min()
 }
 
 /// The median capacity of the pool's nodes, by resource.

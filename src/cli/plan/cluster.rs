@@ -150,7 +150,7 @@ fn pods_left(quota: &ResourceQuota, request: &Resources, own: u32) -> Option<u32
         let others = used.get(resource).map_or(0.0, |used| (used - f64::from(own) * one).max(0.0));
         Some((hard - others).max(0.0) / one)
     });
-    most.map(|pods| crate::replay::units::ceil((pods + 1e-9).floor())).min()
+    most.map(quantity::whole).min()
 }
 
 /// All `PeakCalendar`s of the namespace as one; `None` where there is none.

@@ -184,4 +184,4 @@ fn warnings(context: &Context, namespace: &str, changes: &Arc<Changes>) -> Watch
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

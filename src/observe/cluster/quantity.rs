@@ -109,6 +109,18 @@ pub fn fitting(room: &Resources, request: &Resources) -> u32 {
     count
 }
 
+/// A quotient of amounts as whole things: rounded down, none where it is negative. Sums of decimal fractions must not
+/// cost one.
+pub fn whole(quotient: f64) -> u32 {
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a count; the cast saturates"
+    )]
+    let count = (quotient + 1e-9).floor().max(0.0) as u32;
+    count
+}
+
 /// An amount as an operator writes it: `12`, `1.5` or `64Gi`.
 pub fn display(resource: &str, amount: f64) -> String {
     let is_bytes = resource.contains("memory") || resource.contains("storage");
@@ -177,6 +189,15 @@ mod tests {
         assert!((asked["cpu"] - 0.9).abs() < 1e-9, "{asked:?}");
         assert!((asked["memory"] - 2.0 * 1024.0 * 1024.0 * 1024.0).abs() < 1.0);
         assert!((asked[PODS] - 1.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn a_quotient_is_rounded_down() {
+        for (quotient, expected) in
+            [(0.0, 0), (2.9, 2), (0.3 / 0.1, 3), (-0.5, 0), (1e12, u32::MAX), (f64::INFINITY, u32::MAX)]
+        {
+            assert_eq!(whole(quotient), expected, "{quotient}");
+        }
     }
 
     #[test]

@@ -8,6 +8,7 @@ use peakscaler::clock::Clock;
 
 use crate::support::nodes::POOL_LABEL;
 use crate::support::objects::{ScaledObject, deployment};
+use crate::support::peak::calendar;
 use crate::support::queue::Queue;
 use crate::support::room::{self, until_found, until_told};
 use crate::support::scene::{PATIENCE, Scene};
@@ -18,16 +19,6 @@ const LIMIT: u32 = 16;
 const PEAK_IN: Duration = Duration::from_mins(15);
 const PEAK: Duration = Duration::from_mins(10);
 
-/// A calendar of one peak.
-pub(crate) fn calendar(from: Timestamp, until: Timestamp, orders: u32) -> String {
-    let local = |moment: Timestamp| moment.to_zoned(jiff::tz::TimeZone::UTC).datetime().to_string();
-    format!(
-        "timeZone: UTC\npeaks:\n- {{name: Peak, from: \"{}\", to: \"{}\", orders: {orders}}}\n",
-        local(from),
-        local(until)
-    )
-}
-
 pub(crate) async fn run(scene: &Scene) -> anyhow::Result<()> {
     let queue = Queue::create(&scene.cluster, "limit").await?;
     room::grant(scene).await?;
@@ -37,7 +28,7 @@ pub(crate) async fn run(scene: &Scene) -> anyhow::Result<()> {
     let peak = calendar(from, from + jiff::SignedDuration::try_from(PEAK)?, 6000);
     let file = scene.cluster.run.join("limit-calendar.yaml");
     std::fs::write(&file, peak)?;
-    let scaler = room::scaler(scene, &["--calendar", &file.display().to_string()]).await?;
+    let scaler = room::scaler(scene, &["--calendar".to_owned(), file.display().to_string()]).await?;
     let pool = scene.add_pool("pickers", LIMIT).await?;
     let workers = deployment(&scene.namespace, "pickers", (POOL_LABEL, &pool));
     scene.cluster.apply(&[workers, room::buffer(scene)?]).await?;

@@ -18,6 +18,7 @@ mod killed;
 mod leader;
 mod limit;
 mod outage;
+mod placeholder;
 mod restart;
 mod stale;
 mod tenants;
@@ -63,6 +64,13 @@ pub(crate) const ALL: &[Scenario] = &[
         stage: 1,
         needs: Needs::Nodes,
         run: |scene| ahead::run(scene).boxed_local(),
+    },
+    Scenario {
+        name: "placeholder",
+        proves: "The peak of `ahead` where there is no CapacityBuffer: pods of a placeholder Deployment make way for the peak's, and no node is bought for them again",
+        stage: 1,
+        needs: Needs::Nodes,
+        run: |scene| placeholder::run(scene).boxed_local(),
     },
     Scenario {
         name: "comparison",

@@ -8,6 +8,7 @@ pub(crate) mod keys;
 pub(crate) mod nodes;
 pub(crate) mod objects;
 pub(crate) mod parts;
+pub(crate) mod peak;
 pub(crate) mod process;
 pub(crate) mod queue;
 pub(crate) mod report;

@@ -14,13 +14,15 @@ use kube::api::{ApiResource, DynamicObject, GroupVersionKind, ListParams};
 use serde_json::{Value, json};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::objects::shipped;
+use super::objects::{deployment, shipped};
 use super::scaler::{Replica, Scaler};
 use super::scene::{PATIENCE, Scene};
 use super::until;
 
 /// The buffer that the shipped role names.
 pub(crate) const BUFFER: &str = "pickers-ahead";
+/// And the placeholder.
+pub(crate) const PLACEHOLDER: &str = "pickers-placeholder";
 
 /// Grants the shipped rights for the scene's namespace, with a Lease of its own.
 pub(crate) async fn grant(scene: &Scene) -> anyhow::Result<()> {
@@ -40,9 +42,9 @@ pub(crate) async fn grant(scene: &Scene) -> anyhow::Result<()> {
 }
 
 /// Two replicas that coordinate.
-pub(crate) async fn scaler(scene: &Scene, more: &[&str]) -> anyhow::Result<Scaler> {
+pub(crate) async fn scaler(scene: &Scene, more: &[String]) -> anyhow::Result<Scaler> {
     let mut flags = vec!["--coordinate", "--lease-namespace", &scene.namespace];
-    flags.extend(more);
+    flags.extend(more.iter().map(String::as_str));
     Scaler::start(scene, 2, &flags).await
 }
 
@@ -51,6 +53,20 @@ pub(crate) fn buffer(scene: &Scene) -> anyhow::Result<Value> {
     let mut buffer = shipped("capacity-buffer.yaml")?.into_iter().next().context("a buffer")?;
     buffer["metadata"]["namespace"] = json!(scene.namespace);
     Ok(buffer)
+}
+
+/// The shipped placeholder and its priority, in the scene's namespace: for such nodes, and with the requests of a
+/// worker.
+pub(crate) fn placeholder(scene: &Scene, nodes: (&str, &str)) -> anyhow::Result<Vec<Value>> {
+    let worker = &deployment(&scene.namespace, PLACEHOLDER, nodes)["spec"]["template"]["spec"];
+    let mut objects = shipped("placeholder.yaml")?;
+    for object in objects.iter_mut().filter(|object| object["kind"] == "Deployment") {
+        object["metadata"]["namespace"] = json!(scene.namespace);
+        let pod = &mut object["spec"]["template"]["spec"];
+        pod["nodeSelector"] = worker["nodeSelector"].clone();
+        pod["containers"][0]["resources"] = worker["containers"][0]["resources"].clone();
+    }
+    Ok(objects)
 }
 
 async fn buffer_as_it_is(scene: &Scene, name: &str) -> anyhow::Result<DynamicObject> {

@@ -19,6 +19,17 @@ use crate::core::{NodeSlots, Replicas};
 use crate::observe::cluster::facts::Named;
 use crate::observe::cluster::{ClusterReading, HolderKind};
 
+/// A client, which does not try again, of an API server that answers so.
+pub(crate) async fn client_of(api_server: Router) -> Client {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let uri = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
+    tokio::spawn(async move { axum::serve(listener, api_server).await });
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let mut config = kube::Config::new(uri);
+    config.default_retry = false;
+    Client::try_from(config).unwrap()
+}
+
 type Lines = mpsc::UnboundedSender<Result<Bytes, Infallible>>;
 
 /// What there is by the path of its list.
@@ -49,14 +60,7 @@ const WARNINGS: &str = "/api/v1/namespaces/shop/events";
 
 impl ApiServer {
     async fn start(&self) -> Client {
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let uri = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
-        let router = Router::new().fallback(answer).with_state(self.clone());
-        tokio::spawn(async move { axum::serve(listener, router).await });
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let mut config = kube::Config::new(uri);
-        config.default_retry = false;
-        Client::try_from(config).unwrap()
+        client_of(Router::new().fallback(answer).with_state(self.clone())).await
     }
 
     /// Adds or changes an object and tells the watches.
