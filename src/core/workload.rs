@@ -42,6 +42,9 @@ pub struct Workload {
     decided: VecDeque<Decided>,
 }
 
+/// Room for so many more decisions is made at a time.
+const DECIDED_MORE: usize = 16;
+
 /// A decision of the last minutes.
 #[derive(Debug, Clone, Copy)]
 struct Decided {
@@ -180,6 +183,10 @@ impl Workload {
         if let Some(desired) = record.desired {
             while self.decided.front().is_some_and(|oldest| now - oldest.at > SETTLED_SECONDS + 60.0) {
                 self.decided.pop_front();
+            }
+            if self.decided.len() == self.decided.capacity() {
+                // Doubled, most of it would stay empty.
+                self.decided.reserve_exact(DECIDED_MORE);
             }
             self.decided.push_back(Decided { at: now, planned: record.planned, desired });
         }

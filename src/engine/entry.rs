@@ -54,7 +54,7 @@ pub struct Snapshot {
 #[derive(Debug)]
 pub enum Subject {
     /// A valid trigger.
-    Accepted(Box<Accepted>),
+    Accepted(Arc<Accepted>),
     /// Every problem found.
     Rejected(Vec<String>),
 }
@@ -78,7 +78,7 @@ impl Subject {
             Ok((trigger, warnings)) => {
                 let queue = queue_name(&trigger.backlog);
                 let warnings = in_words(warnings);
-                Self::Accepted(Box::new(Accepted { trigger, warnings, queue }))
+                Self::Accepted(Arc::new(Accepted { trigger, warnings, queue }))
             }
             Err(problems) => Self::Rejected(in_words(problems)),
         }
@@ -170,7 +170,7 @@ impl Entry {
     }
 
     /// The trigger, when the metadata is valid.
-    pub fn accepted(&self) -> Option<&Accepted> {
+    pub fn accepted(&self) -> Option<&Arc<Accepted>> {
         match &self.subject {
             Subject::Accepted(accepted) => Some(accepted),
             Subject::Rejected(_) => None,

@@ -8,7 +8,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use super::Engine;
-use super::entry::{Entry, Snapshot};
+use super::entry::{Accepted, Entry, Snapshot};
 use super::error::EngineError;
 use crate::clock::Stopwatch;
 use crate::core::Flow;
@@ -75,12 +75,12 @@ impl Drop for DropOnPanic {
 }
 
 /// Observes and decides until the last entry has left or the engine stops.
-pub(super) async fn run(feed: Arc<Feed>, engine: Engine, id: WorkloadId, trigger: Trigger) {
+pub(super) async fn run(feed: Arc<Feed>, engine: Engine, id: WorkloadId, accepted: Arc<Accepted>) {
     let guard = DropOnPanic { feed, engine };
     let stop = guard.feed.stop.clone();
     tokio::select! {
         () = stop.cancelled() => {}
-        () = observe_and_decide(&guard.feed, &guard.engine, &id, &trigger) => {}
+        () = observe_and_decide(&guard.feed, &guard.engine, &id, &accepted.trigger) => {}
     }
 }
 

@@ -113,25 +113,33 @@ async fn backfill(engine: &Engine, entry: &Arc<Entry>, reader: &dyn PastReader, 
     let chunks = missing.len();
     for (index, window) in missing.into_iter().enumerate() {
         let Some(told) = read(engine, entry, reader, window).await else { continue };
-        let of = |wanted: Flow| -> Vec<Interval> {
-            told.iter().filter(|(flow, _)| *flow == wanted).map(|(_, interval)| *interval).collect()
-        };
-        let (arrivals, completions) = (of(Flow::Arrivals), of(Flow::Completions));
-        let orders: f64 = arrivals.iter().map(|interval| interval.count).sum();
+        let (steps, orders) = take_in(engine, entry, &told, past);
+        // Hundreds wait below for their turn: with what was made of it, and not with what was read.
+        drop(told);
         tracing::info!(
-            %workload, chunk = index + 1, chunks, from = %window.from, to = %window.to,
-            steps = arrivals.len(), orders = orders.round(), "read of the past"
+            %workload, chunk = index + 1, chunks, from = %window.from, to = %window.to, steps,
+            orders = orders.round(), "read of the past"
         );
-        let news = Past::of(&arrivals);
-        past.merge(&news);
-        if let (Some(history), Some(series)) = (&engine.shared.knowledge.history, entry.series()) {
-            history.record_past(series, Flow::Arrivals, news);
-            history.record_past(series, Flow::Completions, Past::of(&completions));
-        }
-        if !arrivals.is_empty() {
+        if steps > 0 {
             install(engine, entry, past).await;
         }
     }
+}
+
+/// Adds what was read to the past and to the history; returns how many counts of arrivals there were, and
+/// their orders.
+fn take_in(engine: &Engine, entry: &Entry, told: &[(Flow, Interval)], past: &mut Past) -> (usize, f64) {
+    let of = |wanted: Flow| -> Vec<Interval> {
+        told.iter().filter(|(flow, _)| *flow == wanted).map(|(_, interval)| *interval).collect()
+    };
+    let (arrivals, completions) = (of(Flow::Arrivals), of(Flow::Completions));
+    let news = Past::of(&arrivals);
+    past.merge(&news);
+    if let (Some(history), Some(series)) = (&engine.shared.knowledge.history, entry.series()) {
+        history.record_past(series, Flow::Arrivals, news);
+        history.record_past(series, Flow::Completions, Past::of(&completions));
+    }
+    (arrivals.len(), arrivals.iter().map(|interval| interval.count).sum())
 }
 
 fn is_known(past: &Past, window: &PastWindow) -> bool {

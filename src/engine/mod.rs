@@ -232,7 +232,7 @@ impl Engine {
             for warning in &accepted.warnings {
                 tracing::warn!(workload = %id, warning, "metadata");
             }
-            self.feed_for(&entry, &accepted.trigger, siblings);
+            self.feed_for(&entry, accepted, siblings);
             self.learn(&entry);
             tracing::info!(workload = %id, queue = accepted.queue, "observing");
         }
@@ -243,9 +243,10 @@ impl Engine {
     }
 
     /// Joins the task that already reads the same sources, or starts one.
-    fn feed_for(&self, entry: &Arc<Entry>, trigger: &Trigger, siblings: &[Arc<Entry>]) {
+    fn feed_for(&self, entry: &Arc<Entry>, accepted: &Arc<Accepted>, siblings: &[Arc<Entry>]) {
         let running = siblings.iter().rev().find_map(|sibling| {
-            let same = sibling.accepted().is_some_and(|other| same_sources(&other.trigger, trigger));
+            let same =
+                sibling.accepted().is_some_and(|other| same_sources(&other.trigger, &accepted.trigger));
             same.then(|| sibling.feed()).flatten()
         });
         if let Some(feed) = running
@@ -255,7 +256,7 @@ impl Engine {
         }
         let feed = Feed::new(self.shared.stop.child_token());
         feed.join(entry);
-        let task = feed::run(feed, self.clone(), entry.id().clone(), trigger.clone());
+        let task = feed::run(feed, self.clone(), entry.id().clone(), accepted.clone());
         match &self.shared.options.deciders {
             Some(runtime) => runtime.spawn(task),
             None => tokio::spawn(task),

@@ -6,15 +6,12 @@
 //! share (averages of near-equals beat each of them), and the poor are left out. What suits a
 //! series is thus learned from the series and not set by hand.
 
-use std::collections::VecDeque;
-
 use super::drift::Drift;
 use super::level::Level;
-use super::profile::{Profile, WEEK};
+use super::profile::{Gathered, Profile, WEEK};
+use super::recent::{RECENT_WEEKS, RecentDays};
 use super::year::Year;
 
-/// Weeks of which the same-slot mean is taken.
-const MEAN_WEEKS: usize = 4;
 /// Half-life of the scores, in days: about the last four weeks count.
 const SCORE_HALF_LIFE_DAYS: f64 = 14.0;
 /// Power of best error over own error that is a candidate's weight.
@@ -47,45 +44,60 @@ const USUAL_LOSS_GAIN: f64 = 0.1;
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Candidates {
     slots: usize,
-    recent: VecDeque<Vec<f64>>,
+    recent: RecentDays,
     profiles: [Profile; PROFILE_WEEKS.len()],
     reference: Level,
-    levels: Vec<Level>,
+    levels: [Level; SCALED],
     losses: [f64; COUNT],
     start_days: f64,
     usual_loss: f64,
     drift: Drift,
     year: Year,
     silent_weekdays: [bool; WEEK],
+}
+
+/// A day as each of the candidates sees it: what a forecast is made of, and what it is learned against.
+#[derive(Debug)]
+pub(super) struct Parts {
+    gathered: Gathered,
     shares: [Vec<f64>; SHAPES],
     predictions: [Vec<f64>; COUNT],
+}
+
+impl Parts {
+    /// Room for days of so many slots.
+    pub(super) fn new(slots: usize) -> Self {
+        Self {
+            gathered: Gathered::new(slots),
+            shares: std::array::from_fn(|_| vec![0.0; slots]),
+            predictions: std::array::from_fn(|_| vec![0.0; slots]),
+        }
+    }
 }
 
 impl Candidates {
     pub(super) fn new(slots: usize) -> Self {
         Self {
             slots,
-            recent: VecDeque::with_capacity(MEAN_WEEKS * WEEK + 1),
+            recent: RecentDays::new(slots),
             profiles: PROFILE_WEEKS.map(|weeks| Profile::new(slots, weeks)),
             reference: Level::new(REFERENCE_DAYS),
-            levels: (0..SCALED).map(|index| Level::new(member(index).1)).collect(),
+            levels: std::array::from_fn(|index| Level::new(member(index).1)),
             year: Year::new(),
             silent_weekdays: [false; WEEK],
             usual_loss: 0.0,
             drift: Drift::new(slots),
             losses: [0.0; COUNT],
             start_days: 0.0,
-            shares: std::array::from_fn(|_| vec![0.0; slots]),
-            predictions: std::array::from_fn(|_| vec![0.0; slots]),
         }
     }
 
-    /// The stacked forecast of the day `days_ahead` (0: the day after the last one learned).
-    pub(super) fn predict(&mut self, weekday: usize, days_ahead: usize, mean: &mut [f64]) {
-        self.predict_each(weekday, days_ahead);
+    /// The stacked forecast of the day `days_ahead` (0: the day after the last one learned), and its parts.
+    pub(super) fn predict(&self, weekday: usize, days_ahead: usize, parts: &mut Parts, mean: &mut [f64]) {
+        self.predict_each(weekday, days_ahead, parts);
         let weights = self.weights();
         mean.fill(0.0);
-        for (weight, prediction) in weights.iter().zip(&self.predictions) {
+        for (weight, prediction) in weights.iter().zip(&parts.predictions) {
             if *weight > 0.0 {
                 mean.iter_mut().zip(prediction).for_each(|(sum, value)| *sum += weight * value);
             }
@@ -125,54 +137,42 @@ impl Candidates {
         if followed > 0.0 { gains.sum::<f64>() / followed } else { 0.0 }
     }
 
-    /// Scores the candidates on a day (`NaN`: missing), then learns it. The call before must have
-    /// been [`Self::predict`] of that very day: its parts are what is scored.
-    pub(super) fn learn(&mut self, weekday: usize, values: &[f64]) {
+    /// Scores the candidates on a day (`NaN`: missing), then learns it; `parts` are those that
+    /// [`Self::predict`] made for that very day.
+    pub(super) fn learn(&mut self, weekday: usize, values: &[f64], parts: &Parts) {
         if values.iter().all(|value| value.is_nan()) {
             self.year.learn(self.reference.open_value());
-            self.remember(Some(values));
+            self.recent.push(Some(values));
             return;
         }
         let losses = (self.losses, self.usual_loss);
-        self.score(values);
-        let told = self.learn_level_and_profile(weekday, values);
+        self.score(values, parts);
+        let told = self.learn_level_and_profile(weekday, values, parts);
         if !told {
             (self.losses, self.usual_loss) = losses;
         }
-        self.remember(told.then_some(values));
+        self.recent.push(told.then_some(values));
     }
 
     /// Learns a day long past, of which only level and profile will still be known.
-    pub(super) fn absorb(&mut self, weekday: usize, values: &[f64]) {
+    pub(super) fn absorb(&mut self, weekday: usize, values: &[f64], parts: &mut Parts) {
         if values.iter().all(|value| value.is_nan()) {
             self.year.learn(self.reference.open_value());
-            self.remember(Some(values));
+            self.recent.push(Some(values));
             return;
         }
-        for (profile, shares) in self.profiles.iter().zip(&mut self.shares) {
+        for (profile, shares) in self.profiles.iter().zip(&mut parts.shares) {
             profile.own_shares(weekday, shares);
         }
-        self.drift_shape();
-        let told = self.learn_level_and_profile(weekday, values);
-        self.remember(told.then_some(values));
+        self.drift_shape(&mut parts.shares);
+        let told = self.learn_level_and_profile(weekday, values, parts);
+        self.recent.push(told.then_some(values));
     }
 
-    /// Keeps a day for the plain candidates; `None`: as one of which nothing is known.
-    fn remember(&mut self, values: Option<&[f64]>) {
-        let oldest = (self.recent.len() == MEAN_WEEKS * WEEK).then(|| self.recent.pop_front());
-        let mut day = oldest.flatten().unwrap_or_default();
-        day.clear();
-        match values {
-            Some(values) => day.extend_from_slice(values),
-            None => day.resize(self.slots, f64::NAN),
-        }
-        self.recent.push_back(day);
-    }
-
-    fn score(&mut self, values: &[f64]) {
+    fn score(&mut self, values: &[f64], parts: &Parts) {
         let keep = 0.5_f64.powf(1.0 / SCORE_HALF_LIFE_DAYS);
         let mut day = [0.0; COUNT];
-        for (loss, prediction) in day.iter_mut().zip(&self.predictions) {
+        for (loss, prediction) in day.iter_mut().zip(&parts.predictions) {
             let known = prediction.iter().zip(values).filter(|(_, value)| !value.is_nan());
             *loss = known.map(|(mean, value)| (value - mean).abs()).sum::<f64>();
         }
@@ -188,7 +188,7 @@ impl Candidates {
 
     /// Returns whether the day tells what such days are like: a silent one does not, unless the
     /// same weekday was silent a week ago.
-    fn learn_level_and_profile(&mut self, weekday: usize, values: &[f64]) -> bool {
+    fn learn_level_and_profile(&mut self, weekday: usize, values: &[f64], parts: &Parts) -> bool {
         let (mut seen, mut known) = (0.0, 0);
         for value in values.iter().filter(|value| !value.is_nan()) {
             seen += value;
@@ -210,12 +210,12 @@ impl Candidates {
             let expected: f64 = of_known.map(|(share, _)| share).sum();
             (expected, if all > 0.0 { expected / all } else { 0.0 })
         };
-        let parts: [(f64, f64); SHAPES] = std::array::from_fn(|shape| known(&self.shares[shape]));
+        let shapes: [(f64, f64); SHAPES] = std::array::from_fn(|shape| known(&parts.shares[shape]));
         for (index, level) in self.levels.iter_mut().enumerate() {
-            let (expected, part) = parts[member(index).0];
+            let (expected, part) = shapes[member(index).0];
             level.learn(seen, expected, part);
         }
-        let trust = self.reference.learn(seen, parts[0].0, parts[0].1);
+        let trust = self.reference.learn(seen, shapes[0].0, shapes[0].1);
         let silent_days = self.reference.silent_days();
         let silent = trust <= 0.0;
         let weekly = silent && self.silent_weekdays[weekday] && silent_days <= LONGEST_WEEKEND;
@@ -226,7 +226,7 @@ impl Candidates {
         }
         let trust = if weekly { 1.0 } else { trust };
         if trust >= 1.0 && !weekly {
-            self.drift.learn(&self.shares[0], values, seen);
+            self.drift.learn(&parts.shares[0], values, seen);
         }
         for profile in &mut self.profiles {
             profile.learn(weekday, values, self.reference.open_value(), trust);
@@ -235,8 +235,8 @@ impl Candidates {
         true
     }
 
-    fn drift_shape(&mut self) {
-        let (plain, drifted) = self.shares.split_at_mut(DRIFTED);
+    fn drift_shape(&self, shares: &mut [Vec<f64>; SHAPES]) {
+        let (plain, drifted) = shares.split_at_mut(DRIFTED);
         self.drift.apply(&plain[0], &mut drifted[0]);
     }
 
@@ -251,18 +251,19 @@ impl Candidates {
         self.levels.iter_mut().for_each(|one| one.set(level));
     }
 
-    fn predict_each(&mut self, weekday: usize, days_ahead: usize) {
+    fn predict_each(&self, weekday: usize, days_ahead: usize, parts: &mut Parts) {
         let back = WEEK - days_ahead % WEEK;
-        for (profile, shares) in self.profiles.iter_mut().zip(&mut self.shares) {
-            profile.shares(weekday, shares);
+        let Parts { gathered, shares, predictions } = parts;
+        for (profile, shares) in self.profiles.iter().zip(shares.iter_mut()) {
+            profile.shares(weekday, gathered, shares);
         }
-        self.drift_shape();
-        let (last_week, rest) = self.predictions.split_at_mut(1);
+        self.drift_shape(shares);
+        let (last_week, rest) = predictions.split_at_mut(1);
         let (four_weeks, scaled) = rest.split_at_mut(1);
         for (index, prediction) in scaled.iter_mut().enumerate() {
             let season = if index + 1 == SCALED { self.year.factor(days_ahead) } else { 1.0 };
             let level = self.levels[index].value() * season;
-            let shares = &self.shares[member(index).0];
+            let shares = &shares[member(index).0];
             prediction.iter_mut().zip(shares).for_each(|(mean, share)| *mean = level * share);
         }
         let stand_in = &scaled[COUNT - NAMED - 1];
@@ -283,20 +284,17 @@ fn member(index: usize) -> (usize, f64) {
 
 /// The `part` of last week's same day and of the mean of the last four; `stand_in` where missing.
 fn last_days(
-    recent: &VecDeque<Vec<f64>>,
+    recent: &RecentDays,
     back: usize,
     stand_in: &[f64],
     part: f64,
     last: &mut [f64],
     mean: &mut [f64],
 ) {
-    let days: [Option<&[f64]>; MEAN_WEEKS] = std::array::from_fn(|week| {
-        let day = recent.len().checked_sub(back + week * WEEK)?;
-        recent.get(day).map(Vec::as_slice)
-    });
+    let days: [Option<&[f32]>; RECENT_WEEKS] = std::array::from_fn(|week| recent.back(back + week * WEEK));
     for slot in 0..mean.len() {
         let (mut sum, mut weeks, mut newest) = (0.0, 0.0, f64::NAN);
-        for value in days.iter().flatten().map(|day| day[slot]).filter(|value| !value.is_nan()) {
+        for value in days.iter().flatten().map(|day| f64::from(day[slot])).filter(|value| !value.is_nan()) {
             sum += value;
             weeks += 1.0;
             newest = if newest.is_nan() { value } else { newest };

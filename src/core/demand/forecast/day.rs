@@ -1,6 +1,6 @@
 //! The model of a day: means, variances and corrected quantiles by slot, learned day by day.
 
-use super::candidates::Candidates;
+use super::candidates::{Candidates, Parts};
 use super::conformal::Conformal;
 use super::dispersion::Dispersion;
 use super::distribution::count_quantile;
@@ -22,12 +22,7 @@ pub struct DayForecast {
 }
 
 impl DayForecast {
-    /// The quantile of one slot at `level` in `0..1`, in orders; ascending in `level`.
-    pub fn quantile(&self, slot: usize, level: f64) -> f64 {
-        count_quantile(self.mean[slot], self.variance[slot], self.conformal.score(level))
-    }
-
-    /// The quantiles of every slot at `level`.
+    /// The quantiles of every slot at `level` in `0..1`, in orders; ascending in `level`.
     pub fn quantiles(&self, level: f64) -> Vec<f64> {
         let score = self.conformal.score(level);
         self.mean
@@ -46,8 +41,19 @@ pub struct DayModel {
     dispersion: Dispersion,
     conformal: Conformal,
     days: f64,
+}
+
+/// Room for learning one day, to be used again for the next.
+struct Workspace {
+    parts: Parts,
     mean: Vec<f64>,
     variance: Vec<f64>,
+}
+
+impl Workspace {
+    fn new(slots: usize) -> Self {
+        Self { parts: Parts::new(slots), mean: vec![0.0; slots], variance: vec![0.0; slots] }
+    }
 }
 
 impl DayModel {
@@ -59,8 +65,6 @@ impl DayModel {
             dispersion: Dispersion::new(slots),
             conformal: Conformal::new(),
             days: 0.0,
-            mean: vec![0.0; slots],
-            variance: vec![0.0; slots],
         }
     }
 
@@ -71,23 +75,24 @@ impl DayModel {
     /// coverage would have forgotten them.
     pub fn fit(slots: usize, first_weekday: usize, days: &[Vec<f64>]) -> Self {
         let mut model = Self::new(slots);
+        let mut workspace = Workspace::new(slots);
         let recent = days.len().saturating_sub(RECENT_DAYS);
         for (index, day) in days.iter().enumerate() {
             let weekday = (first_weekday + index) % WEEK;
             if index < recent {
-                model.candidates.absorb(weekday, day);
+                model.candidates.absorb(weekday, day, &mut workspace.parts);
             } else {
-                model.learn(weekday, day);
+                model.learn_within(weekday, day, &mut workspace);
             }
         }
         model
     }
 
     /// What the day `days_ahead` (0: the day after the last one learned) will bring.
-    pub fn forecast(&mut self, weekday: usize, days_ahead: usize) -> DayForecast {
+    pub fn forecast(&self, weekday: usize, days_ahead: usize) -> DayForecast {
         let mut mean = vec![0.0; self.slots];
         let mut variance = vec![0.0; self.slots];
-        self.candidates.predict(weekday, days_ahead, &mut mean);
+        self.candidates.predict(weekday, days_ahead, &mut Parts::new(self.slots), &mut mean);
         self.dispersion.variances(&mean, &mut variance);
         let gain = self.candidates.level_gain();
         let growth = 1.0 + days_ahead as f64 * gain * gain;
@@ -104,15 +109,20 @@ impl DayModel {
 
     /// Learns a day: counts by slot, `NaN` where missing.
     pub fn learn(&mut self, weekday: usize, values: &[f64]) {
-        self.candidates.predict(weekday, 0, &mut self.mean);
-        self.dispersion.variances(&self.mean, &mut self.variance);
+        self.learn_within(weekday, values, &mut Workspace::new(self.slots));
+    }
+
+    fn learn_within(&mut self, weekday: usize, values: &[f64], workspace: &mut Workspace) {
+        let Workspace { parts, mean, variance } = workspace;
+        self.candidates.predict(weekday, 0, parts, mean);
+        self.dispersion.variances(mean, variance);
         if self.days >= 14.0 {
-            self.conformal.learn_day(values, &self.mean, &self.variance);
+            self.conformal.learn_day(values, mean, variance);
         }
         if self.days >= 3.0 {
-            self.dispersion.learn(values, &self.mean, &self.variance);
+            self.dispersion.learn(values, mean, variance);
         }
-        self.candidates.learn(weekday, values);
+        self.candidates.learn(weekday, values, parts);
         if values.iter().any(|value| !value.is_nan()) {
             self.days += 1.0;
         }

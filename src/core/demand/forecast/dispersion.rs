@@ -6,6 +6,8 @@
 //! Errors of one day are alike (a warm day is warm all day), so the variance of a window's sum is
 //! more than that of independent slots: one correlation says how much more.
 
+use super::grid::single;
+
 /// Gain of one day: about five weeks are remembered.
 const GAIN: f64 = 0.03;
 /// Errors beyond this many deviations count as that many, once enough days were seen.
@@ -20,8 +22,8 @@ const DEVIATION_OVER_ABSOLUTE: f64 = 1.253_314_137_3;
 /// Learned variance of slots and of their sums.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Dispersion {
-    errors: Vec<f64>,
-    sizes: Vec<f64>,
+    errors: Box<[f32]>,
+    sizes: Box<[f32]>,
     days: f64,
     together: f64,
     apart: f64,
@@ -29,14 +31,15 @@ pub(super) struct Dispersion {
 
 impl Dispersion {
     pub(super) fn new(slots: usize) -> Self {
-        Self { errors: vec![0.0; slots], sizes: vec![0.0; slots], days: 0.0, together: 0.0, apart: 0.0 }
+        let none = || vec![0.0; slots].into();
+        Self { errors: none(), sizes: none(), days: 0.0, together: 0.0, apart: 0.0 }
     }
 
     /// Variances of slots with these means, into `variance`.
     pub(super) fn variances(&self, mean: &[f64], variance: &mut [f64]) {
         let slots = mean.len();
-        let errors: f64 = self.errors.iter().sum();
-        let sizes: f64 = self.sizes.iter().sum();
+        let sum = |values: &[f32]| values.iter().copied().map(f64::from).sum::<f64>();
+        let (errors, sizes) = (sum(&self.errors), sum(&self.sizes));
         let pooled = if sizes > 0.0 { errors / sizes } else { 0.0 };
         if pooled <= 0.0 {
             let start = START_RELATIVE * START_RELATIVE;
@@ -46,7 +49,9 @@ impl Dispersion {
         let days = self.days.min(1.0 / GAIN);
         for slot in 0..slots {
             let (before, after) = ((slot + slots - 1) % slots, (slot + 1) % slots);
-            let around = |values: &[f64]| 0.5 * values[before] + values[slot] + 0.5 * values[after];
+            let around = |values: &[f32]| {
+                0.5 * f64::from(values[before]) + f64::from(values[slot]) + 0.5 * f64::from(values[after])
+            };
             let weight = around(&self.sizes);
             let own = if weight > 0.0 { around(&self.errors) / weight } else { pooled };
             let scale = DEVIATION_OVER_ABSOLUTE * (days * own + POOL_DAYS * pooled) / (days + POOL_DAYS);
@@ -78,8 +83,9 @@ impl Dispersion {
                 error = error.clamp(-bound, bound);
             }
             let root = mean[slot].sqrt();
-            self.errors[slot] += gain * (error.abs() - self.errors[slot]);
-            self.sizes[slot] += gain * (root * root.sqrt() - self.sizes[slot]);
+            let moved = |kept: f32, to: f64| single(f64::from(kept) + gain * (to - f64::from(kept)));
+            self.errors[slot] = moved(self.errors[slot], error.abs());
+            self.sizes[slot] = moved(self.sizes[slot], root * root.sqrt());
             sum += error;
             own += variance[slot];
             deviations += deviation;

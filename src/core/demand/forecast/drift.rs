@@ -4,6 +4,8 @@
 //! The difference between a day's shape and its profile's is followed by slot, and counts as far
 //! as it is more than noise explains.
 
+use super::grid::single;
+
 /// Gain of one day: about a week is remembered.
 const GAIN: f64 = 0.15;
 /// Part of one day's variance that is left in the mean.
@@ -15,13 +17,13 @@ const DOUBT: f64 = 6.0;
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Drift {
     days: f64,
-    mean: Vec<f64>,
-    square: Vec<f64>,
+    mean: Box<[f32]>,
+    square: Box<[f32]>,
 }
 
 impl Drift {
     pub(super) fn new(slots: usize) -> Self {
-        Self { days: 0.0, mean: vec![0.0; slots], square: vec![0.0; slots] }
+        Self { days: 0.0, mean: vec![0.0; slots].into(), square: vec![0.0; slots].into() }
     }
 
     /// Learns a day of which `seen` orders came, against the shares of its profile.
@@ -37,9 +39,9 @@ impl Drift {
         for ((mean, square), (share, value)) in learned {
             if !value.is_nan() {
                 let difference = value / seen - share / expected;
-                let off = difference - *mean;
-                *mean += gain * off;
-                *square += gain * (off * off - *square);
+                let off = difference - f64::from(*mean);
+                *mean = single(f64::from(*mean) + gain * off);
+                *square = single(f64::from(*square) + gain * (off * off - f64::from(*square)));
             }
         }
     }
@@ -49,7 +51,7 @@ impl Drift {
         let total: f64 = shares.iter().sum();
         let mut sum = 0.0;
         for (slot, share) in shares.iter().enumerate() {
-            let (mean, noise) = (self.mean[slot], DOUBT * LEFT * self.square[slot]);
+            let (mean, noise) = (f64::from(self.mean[slot]), DOUBT * LEFT * f64::from(self.square[slot]));
             let square = mean * mean;
             let keep = if square > noise { 1.0 - noise / square } else { 0.0 };
             drifted[slot] = (share + total * keep * mean).max(0.0);

@@ -206,6 +206,13 @@ pub(super) fn whole(value: f64) -> usize {
     value as usize
 }
 
+/// A figure as it is kept from day to day: to seven digits, in half the memory. One beyond all counts
+/// becomes the largest there is.
+#[expect(clippy::cast_possible_truncation, reason = "no count is known to more than seven digits")]
+pub(super) fn single(value: f64) -> f32 {
+    value.clamp(f64::from(f32::MIN), f64::from(f32::MAX)) as f32
+}
+
 /// Seconds from one moment to another, negative where it is earlier.
 pub(crate) fn seconds_between(from: Timestamp, to: Timestamp) -> f64 {
     let whole = to.as_second() - from.as_second();

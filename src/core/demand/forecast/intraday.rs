@@ -9,7 +9,7 @@
 
 use std::collections::VecDeque;
 
-use super::grid::whole;
+use super::grid::{single, whole};
 
 /// Half-lives of the two sums, in seconds.
 const HALF_LIVES: [f64; 2] = [25.0 * 60.0, 3.0 * 3600.0];
@@ -74,7 +74,7 @@ pub(super) struct Intraday {
     doubt_orders: f64,
     /// Within a day, and from one day to the next.
     worths: [[Worth; DISTANCES.len()]; 2],
-    past: VecDeque<[f64; 2]>,
+    past: VecDeque<[f32; 2]>,
     days: f64,
 }
 
@@ -125,13 +125,14 @@ impl Intraday {
                 let across = usize::from(slot <= back);
                 let doubt = doubt * DOUBT_TIMES[across];
                 if let Some(signals) = self.past.get(back) {
-                    self.worths[across][index].learn(*signals, error, expected, keep, doubt);
+                    self.worths[across][index].learn(signals.map(f64::from), error, expected, keep, doubt);
                 }
             }
         }
         let longest = whole((DISTANCES[DISTANCES.len() - 1] / self.slot_seconds).round());
-        self.past.push_front(self.signals());
-        self.past.truncate(longest + 1);
+        self.past.truncate(longest);
+        self.past.reserve_exact(longest + 1 - self.past.len());
+        self.past.push_front(self.signals().map(single));
     }
 
     /// What to multiply the expected orders `ahead_seconds` from now with, and which share of

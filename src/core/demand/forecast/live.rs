@@ -199,7 +199,7 @@ impl ProfileForecast {
         Some(Walk {
             clock: self.clock.clone(),
             slot_seconds: self.slot_seconds,
-            model: &mut self.model,
+            model: &self.model,
             today: today.seen.date,
             before: today.before,
             ahead: &mut today.ahead,
@@ -254,16 +254,10 @@ impl ProfileForecast {
             Some(change) => today.orders(place, share) * change.uplift + seconds * change.added_per_second,
             None => today.orders(place, share),
         };
-        let variance = today.ahead.first().map_or(0.0, |day| day.variance[place.slot]);
-        let mean = today.ahead.first().map_or(0.0, |day| day.mean[place.slot]);
+        let (mean, variance) = (today.ahead[0].mean(place.slot), today.ahead[0].variance(place.slot));
         let dispersion = if mean > 0.0 { variance / mean } else { 0.0 };
         self.intraday.observe(seconds, count, expected, dispersion);
-        let counts = if change.is_some() { &mut today.in_event } else { &mut today.seen };
-        counts.counts[place.slot] += count;
-        counts.covered[place.slot] += seconds;
-        if let Some(change) = change {
-            today.change[place.slot] = change;
-        }
+        today.count(place.slot, seconds, count, change);
     }
 
     /// Closes slots and days until the one of `place` is open.
@@ -288,7 +282,7 @@ impl ProfileForecast {
                 place.date,
                 slots,
                 0.0,
-                self.model.forecast(weekday(place.date), 0),
+                &self.model.forecast(weekday(place.date), 0),
                 place.slot,
             ));
             self.renew_events();
@@ -327,41 +321,41 @@ impl ProfileForecast {
             today.slot += 1;
         }
         let values = today.seen.values(self.slot_seconds);
-        let expected = &today.ahead[0];
         if self.days >= WATCHED_DAYS as f64 {
-            self.watch.add(expected, &values);
+            self.watch.add(&today.ahead[0], self.model.conformal(), &values);
         }
         self.learn_event(&today);
         self.learn_holiday(&today);
         let day = today.seen.weekday();
         let known = today.seen.covered.iter().sum::<f64>() / 86_400.0;
         self.days += known.min(1.0);
-        let before = today.ahead[0].mean[slots - 1];
+        let before = today.ahead[0].mean(slots - 1);
         self.model.learn(day, &values);
-        Today::new(next, slots, before, self.model.forecast(weekday(next), 0), 0)
+        Today::new(next, slots, before, &self.model.forecast(weekday(next), 0), 0)
     }
 
     /// Measures a public holiday that passed, where nothing else was said of its day.
     fn learn_holiday(&mut self, today: &Today) {
-        let Some(calendar) = &self.calendar else { return };
+        let (Some(calendar), Some(in_events)) = (&self.calendar, &today.in_events) else { return };
         let midnight = |date: Date| date.to_zoned(self.clock.zone()).map(|start| start.timestamp());
         let (Ok(from), Ok(to)) = (midnight(today.seen.date), today.seen.date.tomorrow().and_then(midnight))
         else {
             return;
         };
         let Some(name) = calendar.lone_holiday(from, to) else { return };
-        let seen: f64 = today.in_event.counts.iter().sum();
-        let covered = today.in_event.covered.iter().map(|seconds| seconds / self.slot_seconds);
-        let whole: f64 = today.ahead[0].mean.iter().sum();
-        let expected: f64 = today.ahead[0].mean.iter().zip(covered).map(|(mean, share)| mean * share).sum();
+        let seen: f64 = in_events.counts.counts.iter().sum();
+        let covered = in_events.counts.covered.iter().map(|seconds| seconds / self.slot_seconds);
+        let whole: f64 = today.ahead[0].means().sum();
+        let expected: f64 = today.ahead[0].means().zip(covered).map(|(mean, share)| mean * share).sum();
         if self.days >= NEEDED_DAYS && expected > LEAST_HOLIDAY_KNOWN * whole {
             self.holidays.learn(name, seen / expected);
         }
     }
 
     fn learn_event(&mut self, today: &Today) {
-        let values = today.in_event.values(self.slot_seconds);
-        let (mean, variance) = today.expected_in_events(self.slot_seconds);
+        let Some(in_events) = &today.in_events else { return };
+        let values = in_events.counts.values(self.slot_seconds);
+        let (mean, variance) = today.expected_in(in_events, self.slot_seconds);
         self.event_conformal.learn_day(&values, &mean, &variance);
     }
 }

@@ -4,7 +4,7 @@
 //! as a day's path ([`DayModel`]) or as the planner's cumulative curve ([`ProfileForecast`], behind
 //! [`ArrivalForecast`](crate::core::demand::outlook::ArrivalForecast)). Pure: time is an argument.
 //!
-//! - `profile` and `level` make the plain forecasts, `candidates` stacks them by recent error;
+//! - `profile`, `level` and `recent` make the plain forecasts, `candidates` stacks them by recent error;
 //! - `dispersion`, [`distribution`] and `conformal` make quantiles that are kept honest;
 //! - `intraday` corrects the hours ahead by the hours just seen;
 //! - `grid` cuts time into local days and slots, `curve` makes the rate continuous across them;
@@ -26,6 +26,7 @@ mod intraday;
 mod level;
 mod live;
 mod profile;
+mod recent;
 pub mod score;
 mod today;
 mod walk;

@@ -71,7 +71,7 @@ impl DayAhead for Ours {
 
     fn path(&mut self, past: &Past<'_>) -> Option<Path> {
         let first = (past.weekday() + WEEK - past.days.len() % WEEK) % WEEK;
-        let mut model = DayModel::fit(past.days.first()?.len(), first, past.days);
+        let model = DayModel::fit(past.days.first()?.len(), first, past.days);
         let forecast = model.forecast(past.weekday(), 0);
         Some(Path { quantiles: SCORED_LEVELS.map(|level| forecast.quantiles(level)), point: forecast.mean })
     }

@@ -4,10 +4,11 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 
 use super::curve::SlotCurve;
-use super::day::{DayForecast, DayModel};
+use super::day::DayModel;
 use super::event::{Change, Event, change_at, change_seen};
 use super::grid::{DayClock, Place, days_between, later, seconds_between, weekday};
 use super::intraday::Intraday;
+use super::today::Expected;
 use crate::core::demand::outlook::{Knot, PresentRate};
 
 /// The present rate's weight halves with every this many seconds ahead.
@@ -35,11 +36,11 @@ pub(super) struct Piece {
 pub(super) struct Walk<'a> {
     pub(super) clock: DayClock,
     pub(super) slot_seconds: f64,
-    pub(super) model: &'a mut DayModel,
+    pub(super) model: &'a DayModel,
     pub(super) today: Date,
     /// Orders expected in the last slot of the day before today.
     pub(super) before: f64,
-    pub(super) ahead: &'a mut Vec<DayForecast>,
+    pub(super) ahead: &'a mut Vec<Expected>,
     pub(super) intraday: Option<&'a Intraday>,
     pub(super) as_of: Timestamp,
     /// The day of the last slot that was seen.
@@ -83,7 +84,7 @@ impl Walk<'_> {
             }
             let day = usize::try_from(days_between(self.today, place.date).rem_euclid(7)).unwrap_or(0);
             self.look_ahead(day);
-            sum += self.ahead[day].mean[place.slot] * seconds_between(at, until) / self.slot_seconds;
+            sum += self.ahead[day].mean(place.slot) * seconds_between(at, until) / self.slot_seconds;
             at = until;
         }
         sum
@@ -97,7 +98,9 @@ impl Walk<'_> {
         horizon_seconds: f64,
         spread: f64,
     ) -> Vec<Knot> {
-        let mut knots = vec![Knot { x_seconds: 0.0, mean: 0.0, deviation: 0.0 }];
+        // They are kept with the decision: no more room than they need.
+        let mut knots = Vec::with_capacity(1 + steps(horizon_seconds).count());
+        knots.push(Knot { x_seconds: 0.0, mean: 0.0, deviation: 0.0 });
         let trust = 1.0 / (1.0 + present.relative_uncertainty * present.relative_uncertainty);
         let (mut mean, mut apart, mut common, mut present_common) = (0.0, 0.0, 0.0, 0.0);
         let seen = change_seen(self.events, now);
@@ -133,7 +136,7 @@ impl Walk<'_> {
         };
         let (before, after) = self.neighbours(day, place);
         let forecast = &self.ahead[day];
-        let own = forecast.mean[place.slot];
+        let own = forecast.mean(place.slot);
         let share = seconds_between(from, to) / self.slot_seconds;
         let passed = (place.passed + share).min(1.0);
         let orders = SlotCurve::new(before, own, after).orders(place.passed, passed);
@@ -144,7 +147,7 @@ impl Walk<'_> {
         let change = change_at(self.events, from);
         let factor = factor * change.map_or(1.0, |change| change.uplift);
         let added = change.map_or(0.0, |change| change.added_per_second) * seconds_between(from, to);
-        let variance = forecast.variance[place.slot] * factor * factor * left;
+        let variance = forecast.variance(place.slot) * factor * factor * left;
         Piece {
             from,
             to,
@@ -161,7 +164,8 @@ impl Walk<'_> {
         while self.ahead.len() <= needed {
             let next = self.ahead.len();
             let first = weekday(self.today);
-            self.ahead.push(self.model.forecast((first + next) % 7, next));
+            self.ahead.reserve_exact(1);
+            self.ahead.push(Expected::of(&self.model.forecast((first + next) % 7, next)));
         }
     }
 
@@ -172,25 +176,26 @@ impl Walk<'_> {
         self.look_ahead(needed);
         let before = match (day, place.slot) {
             (0, 0) => self.before,
-            (day, 0) => self.ahead[day - 1].mean[slots - 1],
-            (day, slot) => self.ahead[day].mean[slot - 1],
+            (day, 0) => self.ahead[day - 1].mean(slots - 1),
+            (day, slot) => self.ahead[day].mean(slot - 1),
         };
-        (before, self.ahead[needed].mean[(place.slot + 1) % slots])
+        (before, self.ahead[needed].mean((place.slot + 1) % slots))
     }
 }
 
 /// Seconds from now at which the curve has knots: every minute for a quarter of an hour, every
 /// five for three hours, every fifteen beyond, and the horizon.
-fn steps(horizon_seconds: f64) -> Vec<f64> {
-    let mut steps = Vec::new();
+fn steps(horizon_seconds: f64) -> impl Iterator<Item = f64> {
     let mut x = 0.0;
-    while x < horizon_seconds {
+    std::iter::from_fn(move || {
+        if x >= horizon_seconds {
+            return None;
+        }
         x += match x {
             near if near < 900.0 => 60.0,
             near if near < 10_800.0 => 300.0,
             _ => 900.0,
         };
-        steps.push(x.min(horizon_seconds));
-    }
-    steps
+        Some(x.min(horizon_seconds))
+    })
 }

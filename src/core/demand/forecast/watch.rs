@@ -2,47 +2,61 @@
 
 use std::collections::VecDeque;
 
-use super::day::DayForecast;
+use super::conformal::Conformal;
+use super::distribution::count_quantile;
+use super::grid::single;
+use super::today::Expected;
 use crate::core::demand::outlook::{Distrust, ForecastQuality};
 
 /// Days over which errors and coverage are watched.
 pub(super) const WATCHED_DAYS: usize = 14;
-/// Bounds of the share of orders' slots below the 0.9 quantile over those days.
+/// Level of the quantile whose coverage is watched.
+const WATCHED_LEVEL: f64 = 0.9;
+/// Bounds of the share of orders' slots below that quantile over those days.
 const COVERAGE_BOUNDS: (f64, f64) = (0.7, 1.0);
 
 /// What each of the last days showed.
 #[derive(Debug, Clone)]
 pub(super) struct Watch {
+    days: VecDeque<Shown>,
+}
+
+/// What one day showed.
+#[derive(Debug, Clone)]
+struct Shown {
     /// Weight of the slots below their quantile, and of all.
-    coverage: VecDeque<(f64, f64)>,
-    /// Absolute errors and orders of the same days.
-    errors: VecDeque<(f64, f64)>,
+    coverage: (f32, f32),
+    /// Absolute errors and orders.
+    errors: (f32, f32),
 }
 
 impl Watch {
     pub(super) fn new() -> Self {
-        Self {
-            coverage: VecDeque::with_capacity(WATCHED_DAYS),
-            errors: VecDeque::with_capacity(WATCHED_DAYS),
-        }
+        Self { days: VecDeque::new() }
     }
 
-    /// Holds a day's forecast against what came; `NaN` where that is unknown.
-    pub(super) fn add(&mut self, expected: &DayForecast, values: &[f64]) {
+    /// Holds what was expected of a day against what came; `NaN` where that is unknown.
+    pub(super) fn add(&mut self, expected: &Expected, conformal: &Conformal, values: &[f64]) {
+        let score = conformal.score(WATCHED_LEVEL);
         let known =
-            values.iter().enumerate().filter(|(slot, value)| !value.is_nan() && expected.mean[*slot] > 0.0);
+            values.iter().enumerate().filter(|(slot, value)| !value.is_nan() && expected.mean(*slot) > 0.0);
         let (mut below, mut slots) = (0.0, 0.0);
         let (mut missed, mut orders) = (0.0, 0.0);
         for (slot, value) in known {
-            let weight = expected.mean[slot].sqrt();
+            let mean = expected.mean(slot);
+            let weight = mean.sqrt();
             slots += weight;
-            below += if *value <= expected.quantile(slot, 0.9) { weight } else { 0.0 };
-            missed += (value - expected.mean[slot]).abs();
+            below +=
+                if *value <= count_quantile(mean, expected.variance(slot), score) { weight } else { 0.0 };
+            missed += (value - mean).abs();
             orders += value;
         }
         if slots > 0.0 {
-            keep(&mut self.coverage, (below, slots));
-            keep(&mut self.errors, (missed, orders));
+            self.days.truncate(WATCHED_DAYS - 1);
+            self.days.push_front(Shown {
+                coverage: (single(below), single(slots)),
+                errors: (single(missed), single(orders)),
+            });
         }
     }
 
@@ -52,8 +66,8 @@ impl Watch {
     /// [`Distrust::Coverage`] where it is not.
     pub(super) fn check(&self) -> Result<(), Distrust> {
         let (low, high) = COVERAGE_BOUNDS;
-        match share(&self.coverage) {
-            Some(covered) if self.coverage.len() == WATCHED_DAYS && !(low..=high).contains(&covered) => {
+        match self.coverage() {
+            Some(covered) if self.days.len() == WATCHED_DAYS && !(low..=high).contains(&covered) => {
                 Err(Distrust::Coverage { covered, days: WATCHED_DAYS as f64, low, high })
             }
             _ => Ok(()),
@@ -61,18 +75,17 @@ impl Watch {
     }
 
     pub(super) fn quality(&self) -> Option<ForecastQuality> {
-        Some(ForecastQuality { error: share(&self.errors)?, coverage: share(&self.coverage)? })
+        let error = share(self.days.iter().map(|day| day.errors))?;
+        Some(ForecastQuality { error, coverage: self.coverage()? })
+    }
+
+    fn coverage(&self) -> Option<f64> {
+        share(self.days.iter().map(|day| day.coverage))
     }
 }
 
-fn keep(days: &mut VecDeque<(f64, f64)>, day: (f64, f64)) {
-    if days.len() == WATCHED_DAYS {
-        days.pop_front();
-    }
-    days.push_back(day);
-}
-
-fn share(days: &VecDeque<(f64, f64)>) -> Option<f64> {
-    let (part, whole) = days.iter().fold((0.0, 0.0), |sum, day| (sum.0 + day.0, sum.1 + day.1));
+fn share(days: impl Iterator<Item = (f32, f32)>) -> Option<f64> {
+    let sum = |sum: (f64, f64), day: (f32, f32)| (sum.0 + f64::from(day.0), sum.1 + f64::from(day.1));
+    let (part, whole) = days.fold((0.0, 0.0), sum);
     (whole > 0.0).then(|| part / whole)
 }

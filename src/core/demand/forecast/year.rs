@@ -6,6 +6,8 @@
 
 use std::collections::VecDeque;
 
+use super::grid::single;
+
 /// The same weekday a year ago.
 const YEAR_DAYS: usize = 364;
 /// Days over which a move is measured: about what a followed level lags, and the day ahead.
@@ -20,7 +22,7 @@ const LARGEST_MOVE: f64 = 0.5;
 /// Levels of the last year, and how alike its moves are to those of the year before.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Year {
-    levels: VecDeque<f64>,
+    levels: VecDeque<f32>,
     pairs: f64,
     squares: f64,
     products: f64,
@@ -33,7 +35,7 @@ impl Year {
 
     /// Learns the level at the end of a day.
     pub(super) fn learn(&mut self, level: f64) {
-        self.levels.push_front(level);
+        self.levels.push_front(single(level));
         self.levels.truncate(YEAR_DAYS + MOVE_DAYS + 1);
         if let (Some(now), Some(then)) = (self.moved(0, MOVE_DAYS), self.moved(YEAR_DAYS, MOVE_DAYS)) {
             self.pairs += 1.0;
@@ -57,8 +59,9 @@ impl Year {
 
     /// How the level moved, in logarithms, over the `span` days up to `days_ago`.
     fn moved(&self, days_ago: usize, span: usize) -> Option<f64> {
-        let (late, early) = (self.levels.get(days_ago)?, self.levels.get(days_ago + span)?);
-        (*late > 0.0 && *early > 0.0).then(|| (late / early).ln().clamp(-LARGEST_MOVE, LARGEST_MOVE))
+        let level = |days: usize| self.levels.get(days).copied().map(f64::from);
+        let (late, early) = (level(days_ago)?, level(days_ago + span)?);
+        (late > 0.0 && early > 0.0).then(|| (late / early).ln().clamp(-LARGEST_MOVE, LARGEST_MOVE))
     }
 }
 
