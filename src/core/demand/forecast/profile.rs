@@ -75,12 +75,12 @@ impl Profile {
             return;
         }
         let scale = (seen - 1) as f64 / seen as f64;
-        for slot in 0..self.slots {
+        for (slot, share) in shares.iter_mut().enumerate() {
             let explained = f64::from(self.noise[slot]) * gathered.sampling[slot] * scale;
             let between = gathered.between[slot];
             let keep = if between > 0.0 { (1.0 - explained / between).max(LEAST_OWN) } else { 1.0 };
             let drawn = gathered.parent[slot] * totals[weekday];
-            shares[slot] = drawn + keep * (shares[slot] - drawn);
+            *share = drawn + keep * (*share - drawn);
         }
     }
 
@@ -101,7 +101,9 @@ impl Profile {
         for cells in self.cells.chunks_exact(self.slots) {
             parent.iter_mut().zip(cells).for_each(|(parent, cell)| *parent += f64::from(*cell));
         }
-        parent.iter_mut().for_each(|parent| *parent /= week_total);
+        for parent in parent.iter_mut() {
+            *parent /= week_total;
+        }
         for (day, cells) in self.cells.chunks_exact(self.slots).enumerate() {
             if self.weeks_seen[day] == 0.0 {
                 continue;
