@@ -12,8 +12,8 @@ const ORDERS: usize = 3_000;
 const TARGET_WAIT_SECONDS: f64 = 240.0;
 const SERVICE_TIME: Duration = Duration::from_secs(1);
 const PATIENCE: Duration = Duration::from_mins(6);
-/// Arrivals of the last quarter of an hour still count in what is expected.
-const FADE: Duration = Duration::from_mins(18);
+/// The last worker goes when the queue has been empty for two minutes, and what was wanted is not held any more.
+const FADE: Duration = Duration::from_mins(8);
 
 pub(crate) async fn run(scene: &Scene) -> anyhow::Result<()> {
     let shop = Shop::open(scene, 1, SERVICE_TIME).await?;
