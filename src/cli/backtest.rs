@@ -48,10 +48,10 @@ pub(super) struct BacktestArguments {
     #[arg(long, value_name = "DATE")]
     from: Option<Date>,
     /// How many days
-    #[arg(long, value_name = "DAYS", allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "DAYS", allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(1..=3660))]
     days: Option<u32>,
     /// Variance over mean of the orders of one minute; 1 is Poisson
-    #[arg(long, default_value_t = 1.5, value_parser = dispersion)]
+    #[arg(long, default_value_t = 1.5, allow_negative_numbers = true, value_parser = dispersion)]
     dispersion: f64,
     #[command(flatten)]
     centre: CentreArguments,

@@ -24,13 +24,13 @@ const PODS_PER_NODE: u32 = 4;
 #[command(next_help_heading = "The centre")]
 pub(super) struct CentreArguments {
     /// Mean time that one order takes a worker; default: from the trigger's serviceRate
-    #[arg(long, value_name = "DURATION", value_parser = seconds)]
+    #[arg(long, value_name = "DURATION", allow_hyphen_values = true, value_parser = seconds)]
     service_time: Option<f64>,
     /// Orders that one worker works on at once
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1000))]
     concurrency: u32,
     /// Longest wait before work on an order starts; default: the trigger's targetWait
-    #[arg(long, value_name = "DURATION", value_parser = seconds)]
+    #[arg(long, value_name = "DURATION", allow_hyphen_values = true, value_parser = seconds)]
     target_wait: Option<f64>,
     /// Carriers' cut-offs, like "DPD Mon-Fri 14:00+45m"; default: the trigger's cutOffs
     #[arg(long, value_name = "TEXT", value_parser = read_cut_offs)]
@@ -39,10 +39,10 @@ pub(super) struct CentreArguments {
     #[arg(long, value_name = "ZONE", value_parser = zone_name)]
     time_zone: Option<String>,
     /// From a pod's place on a node to Ready; default: the trigger's podLeadTime, or 30s
-    #[arg(long, value_name = "DURATION", value_parser = seconds)]
+    #[arg(long, value_name = "DURATION", allow_hyphen_values = true, value_parser = seconds)]
     pod_lead: Option<f64>,
     /// From asking for a node to Initialized; default: the trigger's nodeLeadTime, or 90s
-    #[arg(long, value_name = "DURATION", value_parser = seconds)]
+    #[arg(long, value_name = "DURATION", allow_hyphen_values = true, value_parser = seconds)]
     node_lead: Option<f64>,
     /// Worker pods that fit on one node; default: 4
     #[arg(long, value_name = "PODS", value_parser = clap::value_parser!(u32).range(1..=1000))]
@@ -51,10 +51,10 @@ pub(super) struct CentreArguments {
     #[arg(long, value_name = "NODES")]
     node_limit: Option<u32>,
     /// The workers' terminationGracePeriodSeconds
-    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = seconds)]
+    #[arg(long, value_name = "DURATION", default_value = "30s", allow_hyphen_values = true, value_parser = seconds)]
     grace: f64,
     /// What a node costs an hour, in any currency
-    #[arg(long, value_name = "PRICE", value_parser = price)]
+    #[arg(long, value_name = "PRICE", allow_negative_numbers = true, value_parser = price)]
     pub(super) price_per_node_hour: Option<f64>,
     /// What the moments of orders, lead times and noise are drawn from
     #[arg(long, default_value_t = 1)]

@@ -12,7 +12,7 @@ use crate::demo::score;
 #[derive(Debug, clap::Args)]
 pub(super) struct DemoArguments {
     /// How many times as fast as real time the day passes (1 to 1000)
-    #[arg(long, default_value_t = 60.0, value_parser = speed)]
+    #[arg(long, default_value_t = 60.0, allow_negative_numbers = true, value_parser = speed)]
     speed: f64,
     /// Which day is played
     #[arg(long, value_enum, default_value_t = Day::BlackFriday)]

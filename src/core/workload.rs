@@ -361,15 +361,11 @@ impl Workload {
         let mut forecast = self.forecast.as_mut().filter(|_| self.policy.forecast);
         let knows = forecast.as_mut().is_some_and(|known| known.ordinary_orders(epoch, epoch).is_some());
         let Some(forecast) = forecast.filter(|_| knows) else {
-            let mut effects = calendar.effects(None);
-            effects.extend(calendar.holiday_effects(from, to, &LearnedHolidays::default(), None));
-            return effects;
+            return calendar.effects(from, to, &LearnedHolidays::default(), None);
         };
         let learned = forecast.learned_holidays().cloned().unwrap_or_default();
         let mut ordinary = |from, to| forecast.ordinary_orders(from, to).unwrap_or(0.0);
-        let mut effects = calendar.effects(Some(&mut ordinary));
-        effects.extend(calendar.holiday_effects(from, to, &learned, Some(&mut ordinary)));
-        effects
+        calendar.effects(from, to, &learned, Some(&mut ordinary))
     }
 
     fn ready(&self) -> Option<u32> {

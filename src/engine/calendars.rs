@@ -34,9 +34,8 @@ impl CalendarUsers for Engine {
         let nothing = |effect| EntryEffect { ordinary: None, added: None, ..effect };
         let now = self.clock().now();
         let until = now.checked_add(HOLIDAYS_AHEAD).unwrap_or(Timestamp::MAX);
-        let holidays = calendar.holiday_effects(now, until, &LearnedHolidays::default(), None);
-        let all = calendar.effects(None).into_iter().chain(holidays);
-        let mut sums: Vec<EntryEffect> = all.map(nothing).collect();
+        let all = calendar.effects(now, until, &LearnedHolidays::default(), None);
+        let mut sums: Vec<EntryEffect> = all.into_iter().map(nothing).collect();
         for entry in self.newest(namespace) {
             for (sum, own) in sums.iter_mut().zip(entry.effects(calendar, now, until)) {
                 sum.ordinary = plus(sum.ordinary, own.ordinary);

@@ -116,14 +116,28 @@ impl Calendar {
         events
     }
 
-    /// What each entry does by itself, in the order of [`Self::entries`].
-    pub fn effects(&self, mut ordinary: Option<Ordinary<'_>>) -> Vec<EntryEffect> {
+    /// What each entry does by itself, in the order of [`Self::entries`], then each public holiday in force
+    /// from `from` to `to`, in order of time.
+    pub fn effects(
+        &self,
+        from: Timestamp,
+        to: Timestamp,
+        learned: &LearnedHolidays,
+        mut ordinary: Option<Ordinary<'_>>,
+    ) -> Vec<EntryEffect> {
+        let mut effects = self.entry_effects(ordinary.as_mut().map(|ordinary| &mut **ordinary as _));
+        effects.extend(self.holiday_effects(from, to, learned, ordinary));
+        effects
+    }
+
+    /// The entries alone.
+    pub(super) fn entry_effects(&self, mut ordinary: Option<Ordinary<'_>>) -> Vec<EntryEffect> {
         let alone = (0..self.entries().count()).map(|index| self.alone(index));
         alone.filter_map(|alone| alone.lone_effect(&mut ordinary)).collect()
     }
 
-    /// What each public holiday in force from `from` to `to` does, in order of time.
-    pub fn holiday_effects(
+    /// The public holidays alone.
+    pub(super) fn holiday_effects(
         &self,
         from: Timestamp,
         to: Timestamp,
