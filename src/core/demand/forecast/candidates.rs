@@ -9,7 +9,7 @@
 use super::drift::Drift;
 use super::level::Level;
 use super::profile::{Gathered, Profile, WEEK};
-use super::recent::{RECENT_WEEKS, RecentDays};
+use super::recent::{RECENT_WEEKS, RecentDay, RecentDays};
 use super::year::Year;
 
 /// Half-life of the scores, in days: about the last four weeks count.
@@ -291,15 +291,16 @@ fn last_days(
     last: &mut [f64],
     mean: &mut [f64],
 ) {
-    let days: [Option<&[f32]>; RECENT_WEEKS] = std::array::from_fn(|week| recent.back(back + week * WEEK));
+    let days: [Option<RecentDay<'_>>; RECENT_WEEKS] =
+        std::array::from_fn(|week| recent.back(back + week * WEEK));
     for slot in 0..mean.len() {
-        let (mut sum, mut weeks, mut newest) = (0.0, 0.0, f64::NAN);
-        for value in days.iter().flatten().map(|day| f64::from(day[slot])).filter(|value| !value.is_nan()) {
+        let (mut sum, mut weeks, mut newest) = (0.0, 0.0, None);
+        for value in days.iter().flatten().filter_map(|day| day.count(slot)) {
             sum += value;
             weeks += 1.0;
-            newest = if newest.is_nan() { value } else { newest };
+            newest = newest.or(Some(value));
         }
-        last[slot] = if newest.is_nan() { stand_in[slot] } else { part * newest };
+        last[slot] = newest.map_or(stand_in[slot], |newest| part * newest);
         mean[slot] = if weeks > 0.0 { part * sum / weeks } else { stand_in[slot] };
     }
 }

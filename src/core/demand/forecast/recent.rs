@@ -7,45 +7,78 @@ use super::profile::WEEK;
 pub(super) const RECENT_WEEKS: usize = 4;
 const MOST_DAYS: usize = RECENT_WEEKS * WEEK;
 
-/// Counts by slot of the last four weeks, `NaN` where missing; in one piece, and single precision.
+/// Counts by slot of the last four weeks, in one piece: each day's to the 65,534th part of its largest,
+/// far finer than chance leaves them known.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct RecentDays {
     slots: usize,
     /// Day after day; once there are enough of them, the newest takes the oldest one's place.
-    counts: Vec<f32>,
+    parts: Vec<u16>,
+    /// What one part of each day is worth.
+    units: Vec<f32>,
     oldest: usize,
+}
+
+/// Parts of a day's largest count.
+const PARTS: u16 = u16::MAX - 1;
+/// Stands where a count is missing.
+const MISSING: u16 = u16::MAX;
+
+/// One day of them.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct RecentDay<'a> {
+    parts: &'a [u16],
+    unit: f32,
+}
+
+impl RecentDay<'_> {
+    /// The count of a slot; `None` where missing.
+    pub(super) fn count(self, slot: usize) -> Option<f64> {
+        let part = self.parts[slot];
+        (part != MISSING).then(|| f64::from(part) * f64::from(self.unit))
+    }
 }
 
 impl RecentDays {
     pub(super) fn new(slots: usize) -> Self {
-        Self { slots, counts: Vec::new(), oldest: 0 }
+        Self { slots, parts: Vec::new(), units: Vec::new(), oldest: 0 }
     }
 
-    /// Keeps a day; `None`: as one of which nothing is known.
+    /// Keeps a day, `NaN` where missing; `None`: as one of which nothing is known.
     pub(super) fn push(&mut self, values: Option<&[f64]>) {
-        let kept = |slot: usize| values.map_or(f32::NAN, |values| single(values[slot]));
-        if self.len() < MOST_DAYS {
-            self.counts.reserve_exact(self.slots);
-            self.counts.extend((0..self.slots).map(kept));
+        let most = values.map_or(0.0, |values| values.iter().copied().fold(0.0, f64::max));
+        let unit = single(most / f64::from(PARTS));
+        let kept = |slot: usize| values.map_or(MISSING, |values| part_of(values[slot], unit));
+        if self.units.len() < MOST_DAYS {
+            self.parts.reserve_exact(self.slots);
+            self.parts.extend((0..self.slots).map(kept));
+            self.units.reserve_exact(1);
+            self.units.push(unit);
             return;
         }
         let oldest = self.oldest * self.slots;
-        for (slot, count) in self.counts[oldest..oldest + self.slots].iter_mut().enumerate() {
-            *count = kept(slot);
+        for (slot, part) in self.parts[oldest..oldest + self.slots].iter_mut().enumerate() {
+            *part = kept(slot);
         }
+        self.units[self.oldest] = unit;
         self.oldest = (self.oldest + 1) % MOST_DAYS;
     }
 
     /// The day so many days back from the one that is next (1: the last one kept).
-    pub(super) fn back(&self, days: usize) -> Option<&[f32]> {
-        let place = self.len().checked_sub(days)?;
-        let start = (self.oldest + place) % MOST_DAYS * self.slots;
-        self.counts.get(start..start + self.slots)
+    pub(super) fn back(&self, days: usize) -> Option<RecentDay<'_>> {
+        let place = self.units.len().checked_sub(days)?;
+        let day = (self.oldest + place) % MOST_DAYS;
+        let parts = self.parts.get(day * self.slots..(day + 1) * self.slots)?;
+        Some(RecentDay { parts, unit: *self.units.get(day)? })
     }
+}
 
-    fn len(&self) -> usize {
-        self.counts.len() / self.slots
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "bounded before the cast")]
+fn part_of(value: f64, unit: f32) -> u16 {
+    if value.is_nan() {
+        return MISSING;
     }
+    if unit > 0.0 { (value / f64::from(unit)).round().clamp(0.0, f64::from(PARTS)) as u16 } else { 0 }
 }
 
 #[cfg(test)]
@@ -54,23 +87,27 @@ mod tests {
 
     #[test]
     fn the_last_four_weeks_are_kept_in_order() {
-        let mut recent = RecentDays::new(2);
-        assert_eq!(recent.back(1), None);
+        let mut recent = RecentDays::new(3);
+        assert!(recent.back(1).is_none());
         for day in 0_u8..70 {
             let count = f64::from(day);
-            recent.push(Some(&[count, count + 0.5]));
+            recent.push(Some(&[count, 0.5 * count, f64::NAN]));
             for back in 1..=MOST_DAYS {
-                let kept = u8::try_from(back).ok().and_then(|back| (day + 1).checked_sub(back));
-                let expected = kept.map(|day| [f32::from(day), f32::from(day) + 0.5]);
-                assert_eq!(
-                    recent.back(back),
-                    expected.as_ref().map(<[f32; 2]>::as_slice),
-                    "{back} from {day}"
-                );
+                let kept =
+                    u8::try_from(back).ok().and_then(|back| (day + 1).checked_sub(back)).map(f64::from);
+                let counts = recent.back(back).map(|day| [0, 1, 2].map(|slot| day.count(slot)));
+                match (kept, counts) {
+                    (Some(kept), Some([Some(whole), Some(half), None])) => {
+                        assert!((whole - kept).abs() <= 1e-4 * kept, "{whole}, {back} from {day}");
+                        assert!((half - 0.5 * kept).abs() <= 1e-4 * kept, "{half}, {back} from {day}");
+                    }
+                    (None, None) => {}
+                    (kept, counts) => panic!("{counts:?} for {kept:?}, {back} from {day}"),
+                }
             }
-            assert_eq!(recent.back(MOST_DAYS + 1), None);
+            assert!(recent.back(MOST_DAYS + 1).is_none());
         }
         recent.push(None);
-        assert!(recent.back(1).is_some_and(|day| day.iter().all(|count| count.is_nan())));
+        assert!(recent.back(1).is_some_and(|day| (0..3).all(|slot| day.count(slot).is_none())));
     }
 }

@@ -6,8 +6,10 @@ use crate::core::observation::QueueReading;
 
 /// A pod that was taken away may finish its order for so long: it works and is not ready.
 const FINISHING_SECONDS: f64 = 600.0;
-/// Readings kept to integrate over.
-const SAMPLES: usize = 128;
+/// Readings kept to integrate over, the newest and others not nearer to each other than ...
+const SAMPLES: usize = 64;
+/// ... this: together they reach further back than workers may be finishing.
+const LEAST_APART_SECONDS: f64 = 10.0;
 
 /// Workers and their work at one moment. Counts are whole, or averages that no one knows to the seventh
 /// digit: half the room is enough for them.
@@ -93,7 +95,9 @@ impl Readings {
             self.concurrency += 0.1 * (seen - self.concurrency);
         }
         let most_ready = self.most_ready(at, ready);
-        if self.samples.len() >= SAMPLES {
+        if self.last_two().is_some_and(|(before, last)| last.at - before.at < LEAST_APART_SECONDS) {
+            self.samples.pop_back();
+        } else if self.samples.len() >= SAMPLES {
             self.samples.pop_front();
         }
         self.samples.push_back(Sample::new(at, reading, ready, most_ready));
