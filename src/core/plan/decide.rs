@@ -10,7 +10,7 @@ use super::string::{Corridor, Segment};
 use super::tuning::{
     CATCH_UP_SHARE, CUT_OFF_RESERVE, CYCLE_SECONDS, DEVIATIONS, DOUBTFUL_AGE_SECONDS, DOWN_SLACK_REPLICAS,
     EMPTY_SECONDS, LEAST_CATCH_UP_SECONDS, NODE_DEVIATIONS, SETTLED_SHARE, SURE_DEVIATION, UNLIKELY_SILENCE,
-    UP_SLACK_REPLICAS, UP_SLACK_SHARE, WAIT_LIMIT, WAIT_RESERVE,
+    UP_SLACK_HALVED_AT, UP_SLACK_REPLICAS, UP_SLACK_SHARE, WAIT_LIMIT, WAIT_RESERVE,
 };
 use crate::core::decision::{
     Binding, Bound, BoundKind, CalendarPart, DecisionError, DecisionRecord, ForecastSummary, Quantile,
@@ -331,7 +331,8 @@ fn planned(situation: &Situation, policy: &Policy, plan: &Plan) -> u32 {
     let Some(existing) = situation.fleet.as_ref().map(Fleet::existing).or(situation.last_desired) else {
         return whole(plan.up.max(plan.now));
     };
-    let slack = UP_SLACK_REPLICAS + UP_SLACK_SHARE * f64::from(existing);
+    let there = f64::from(existing);
+    let slack = UP_SLACK_REPLICAS * there / (there + UP_SLACK_HALVED_AT) + UP_SLACK_SHARE * there;
     let enough = existing > 0 && plan.up <= f64::from(existing) + slack;
     let up = if enough { whole(plan.up).min(existing) } else { whole(plan.up) };
     let planned = up.max(existing.min(whole(plan.now - DOWN_SLACK_REPLICAS).max(whole(plan.now.min(1.0)))));

@@ -30,6 +30,9 @@ pub const LEAST_CATCH_UP_SECONDS: f64 = 50.0;
 /// Nothing is added for a want of less than this many replicas and this share of those there:
 /// the reserve carries it, and the next cycle looks again.
 pub const UP_SLACK_REPLICAS: f64 = 0.4;
+/// Of a fleet of so many, half of [`UP_SLACK_REPLICAS`] is let go: two workers that are a fifth short fall
+/// behind for good.
+pub const UP_SLACK_HALVED_AT: f64 = 2.0;
 /// See [`UP_SLACK_REPLICAS`].
 pub const UP_SLACK_SHARE: f64 = 0.04;
 /// A step down of less than this share waits until it has been wanted for [`SETTLED_SECONDS`].
