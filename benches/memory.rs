@@ -30,8 +30,8 @@ const DAY: Duration = Duration::from_hours(24);
 const COARSE: Duration = Duration::from_mins(10);
 /// ... and this many ticks all that is kept by the minute.
 const TICKS: usize = 140;
-/// Until all have decided.
-const WITHIN: Duration = Duration::from_mins(2);
+/// Until all have decided, also while the past of each is read.
+const WITHIN: Duration = Duration::from_mins(10);
 
 /// Makes this program measure with a past.
 const WITH_PAST: &str = "--with-past";

@@ -148,7 +148,8 @@ fn add_expected(heights: &mut Vec<f64>, situation: &Situation, mut x: &[f64], sh
         let rate = (to.mean - from.mean) / (to.x_seconds - from.x_seconds).max(1e-9);
         // Beyond the last knot its slope goes on.
         let until = if knots.len() == 2 { f64::INFINITY } else { to.x_seconds };
-        let here = x.partition_point(|x| x - shift <= until);
+        // Few lie between two knots: they are counted sooner than searched for.
+        let here = x.iter().position(|x| x - shift > until).unwrap_or(x.len());
         heights.extend(x[..here].iter().map(|x| {
             let coming = from.mean + (x - shift - from.x_seconds) * rate;
             if coming > 0.0 { waiting + coming } else { waiting }
