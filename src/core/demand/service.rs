@@ -39,6 +39,7 @@ const CHANGE_SLOWER: f64 = 3.2;
 const CHANGE_FASTER: f64 = 4.0;
 /// Completions that are told by the counters are summed over at most so long.
 const LONGEST_SECONDS: f64 = 300.0;
+
 /// A gamma posterior over orders per busy replica-second.
 #[derive(Debug, Clone, Copy)]
 struct Posterior {

@@ -125,28 +125,10 @@ impl Calendar {
         learned: &LearnedHolidays,
         mut ordinary: Option<Ordinary<'_>>,
     ) -> Vec<EntryEffect> {
-        let mut effects = self.entry_effects(ordinary.as_mut().map(|ordinary| &mut **ordinary as _));
-        effects.extend(self.holiday_effects(from, to, learned, ordinary));
-        effects
-    }
-
-    /// The entries alone.
-    pub(super) fn entry_effects(&self, mut ordinary: Option<Ordinary<'_>>) -> Vec<EntryEffect> {
-        let alone = (0..self.entries().count()).map(|index| self.alone(index));
-        alone.filter_map(|alone| alone.lone_effect(&mut ordinary)).collect()
-    }
-
-    /// The public holidays alone.
-    pub(super) fn holiday_effects(
-        &self,
-        from: Timestamp,
-        to: Timestamp,
-        learned: &LearnedHolidays,
-        mut ordinary: Option<Ordinary<'_>>,
-    ) -> Vec<EntryEffect> {
-        let mut peaks = self.holiday_peaks(from, to, learned);
-        peaks.sort_by_key(|(_, peak)| peak.from);
-        let alone = peaks.into_iter().map(|(_, peak)| Self { peaks: vec![peak], ..Self::default() });
+        let mut holidays = self.holiday_peaks(from, to, learned);
+        holidays.sort_by_key(|(_, peak)| peak.from);
+        let holidays = holidays.into_iter().map(|(_, peak)| Self { peaks: vec![peak], ..Self::default() });
+        let alone = (0..self.entries().count()).map(|index| self.alone(index)).chain(holidays);
         alone.filter_map(|alone| alone.lone_effect(&mut ordinary)).collect()
     }
 

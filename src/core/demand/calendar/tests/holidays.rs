@@ -6,6 +6,13 @@ use super::*;
 const SAINTS_DAY: i64 = 34;
 const SAINTS: &str = "Den slovanských věrozvěstů Cyrila a Metoděje";
 
+/// A quarter of what is usual on Sundays.
+fn sundays(from: Timestamp) -> f64 {
+    let local = prague().to_datetime(from);
+    let part = if local.weekday() == jiff::civil::Weekday::Sunday { 0.25 } else { 1.0 };
+    part * usual(local.hour())
+}
+
 #[test]
 fn public_holidays_bring_what_is_said_of_them() {
     let plain = days_ahead(None, 30, 7);
@@ -29,11 +36,6 @@ fn public_holidays_bring_what_is_said_of_them() {
 
 #[test]
 fn a_holiday_like_a_sunday_brings_what_sundays_bring() {
-    let sundays = |from: Timestamp| {
-        let local = prague().to_datetime(from);
-        let part = if local.weekday() == jiff::civil::Weekday::Sunday { 0.25 } else { 1.0 };
-        part * usual(local.hour())
-    };
     let calendar = calendar("publicHolidays: [{country: CZ, like: Sun}]");
     let mut forecast = fed_with(Some(&calendar), SAINTS_DAY, sundays);
     let of = |forecast: &mut ProfileForecast, day| {
@@ -79,22 +81,17 @@ fn a_public_holiday_is_told_with_what_it_takes_away() {
     let ordinary = forecast.ordinary(midnight(SAINTS_DAY), midnight(SAINTS_DAY + 1)).unwrap();
     let learned = LearnedHolidays::default();
     let mut usually = |from, to| forecast.ordinary(from, to).unwrap();
-    let effects = lower.holiday_effects(midnight(30), midnight(60), &learned, Some(&mut usually));
+    let effects = lower.effects(midnight(30), midnight(60), &learned, Some(&mut usually));
     assert_eq!(effects.len(), 2, "{effects:?}");
     assert_eq!(effects[0].name, SAINTS);
     assert!(close(effects[0].added.unwrap(), -0.5 * ordinary), "{effects:?} of {ordinary}");
-    let unknown = lower.holiday_effects(midnight(30), midnight(60), &learned, None);
+    let unknown = lower.effects(midnight(30), midnight(60), &learned, None);
     assert_eq!(unknown[0].added, None);
 }
 
 /// With a forecast, what a holiday takes is what Sundays have less.
 #[test]
 fn a_holiday_like_a_sunday_takes_from_the_plan_what_sundays_lack() {
-    let sundays = |from: Timestamp| {
-        let local = prague().to_datetime(from);
-        let part = if local.weekday() == jiff::civil::Weekday::Sunday { 0.25 } else { 1.0 };
-        part * usual(local.hour())
-    };
     let calendar = calendar("publicHolidays: [{country: CZ, like: Sun}]");
     let monday = SAINTS_DAY + 1;
     let noon = midnight(monday) + SignedDuration::from_hours(12);

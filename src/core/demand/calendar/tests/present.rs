@@ -52,13 +52,20 @@ fn an_entry_alone_tells_what_it_adds() {
     let text = "peaks: [{name: sale, from: 2026-07-13, to: 2026-07-13, uplift: 5},\
                 {name: spot, from: 2026-07-13, to: 2026-07-13T02:00, orders: 6000}]\nclosures: [{name: shut, from: 2026-07-14, to: 2026-07-14}]";
     let calendar = calendar(text);
-    let effects = calendar.entry_effects(Some(&mut |from, to| seconds_between(from, to) / 3600.0 * 100.0));
+    let (from, to, learned) = (midnight(42), midnight(44), LearnedHolidays::default());
+    let effects = calendar.effects(
+        from,
+        to,
+        &learned,
+        Some(&mut |from, to| seconds_between(from, to) / 3600.0 * 100.0),
+    );
     let figures: Vec<_> = effects
         .iter()
         .map(|effect| (effect.ordinary.unwrap().round(), effect.added.unwrap().round()))
         .collect();
     assert_eq!(figures, [(2400.0, 9600.0), (200.0, 5800.0), (2400.0, -2400.0)]);
-    let unknown: Vec<_> = calendar.entry_effects(None).iter().map(|effect| effect.added).collect();
+    let unknown: Vec<_> =
+        calendar.effects(from, to, &learned, None).iter().map(|effect| effect.added).collect();
     assert_eq!(unknown, [None, Some(6000.0), None], "a promise is known in any case");
     assert_eq!(
         calendar.without(1).entries().map(|(name, ..)| name.to_owned()).collect::<Vec<_>>(),
