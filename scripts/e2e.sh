@@ -17,13 +17,18 @@ shift || true
 
 # However this ends, nothing of its cluster goes on running.
 end_left_overs() {
-  local run pid
+  local status=$? run pid
   for run in target/e2e/run-*/; do
-    pid=${run#target/e2e/run-}
-    if compgen -G "$run*.pid" >/dev/null && [[ ! -d /proc/${pid%/} ]]; then
+    compgen -G "$run*.pid" >/dev/null || continue
+    pid=${run#target/e2e/run-} pid=${pid%/}
+    # A signal that ended this may still be ending the harness.
+    ((status == 0)) || timeout 10 tail --pid="$pid" -f /dev/null || true
+    if [[ ! -d /proc/$pid ]]; then
       harness down "$PWD/$run"
     fi
   done
 }
 trap end_left_overs EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
 harness "$@"
