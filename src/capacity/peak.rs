@@ -49,7 +49,7 @@ pub fn ahead_of(record: &DecisionRecord, existing: u32) -> Option<Peak> {
 
 fn foreseen(record: &DecisionRecord, present: u32) -> Option<Peak> {
     let outlook = &record.inputs.as_ref()?.outlook;
-    let end = outlook.knots.last()?.x_seconds.min(FARTHEST_SECONDS);
+    let end = outlook.knots.last()?.x_seconds().min(FARTHEST_SECONDS);
     if record.service_rate <= 0.0 {
         return None;
     }

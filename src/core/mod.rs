@@ -10,6 +10,7 @@
 //! - [`plan`]: from those to replicas and nodes, with the reason;
 //! - [`workload`]: the state machine that ties them: [`Workload::step`].
 
+mod decided;
 pub mod decision;
 pub mod demand;
 pub mod observation;

@@ -1,8 +1,8 @@
 //! The state machine of one workload: observations in, decision records out.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 
+use super::decided::Decided;
 use super::decision::{DecisionRecord, policy_version};
 use super::demand::calendar::{
     Calendar, EntryEffect, LearnedHolidays, foresee, less_explained, without_entries,
@@ -39,18 +39,7 @@ pub struct Workload {
     pending_since: Option<f64>,
     nodes: Option<NodeSlots>,
     lead_times: LeadTimes,
-    decided: VecDeque<Decided>,
-}
-
-/// Room for so many more decisions is made at a time.
-const DECIDED_MORE: usize = 16;
-
-/// A decision of the last minutes.
-#[derive(Debug, Clone, Copy)]
-struct Decided {
-    at: f64,
-    planned: u32,
-    desired: u32,
+    decided: Decided,
 }
 
 /// Why an observation was refused; nothing of it was taken in.
@@ -100,7 +89,7 @@ impl Workload {
             pending_since: None,
             nodes: None,
             lead_times: LeadTimes { pod_seconds: None, node_seconds: None },
-            decided: VecDeque::new(),
+            decided: Decided::default(),
         }
     }
 
@@ -181,14 +170,7 @@ impl Workload {
         let situation = self.situation(observation.at, now);
         let record = decide_silently(situation, &self.policy, self.version.clone());
         if let Some(desired) = record.desired {
-            while self.decided.front().is_some_and(|oldest| now - oldest.at > SETTLED_SECONDS + 60.0) {
-                self.decided.pop_front();
-            }
-            if self.decided.len() == self.decided.capacity() {
-                // Doubled, most of it would stay empty.
-                self.decided.reserve_exact(DECIDED_MORE);
-            }
-            self.decided.push_back(Decided { at: now, planned: record.planned, desired });
+            self.decided.push(now, record.planned, desired);
         }
         Ok(record)
     }
@@ -202,7 +184,7 @@ impl Workload {
                 // Whoever wanted the pods that are there at the start had a reason: they are held as
                 // long as anything that was wanted a moment ago.
                 let there = replicas.wanted.unwrap_or(0).max(replicas.existing());
-                self.decided.push_back(Decided { at: now, planned: there, desired: there });
+                self.decided.push(now, there, there);
                 self.found = Some((now, replicas.ready));
             }
         }
@@ -249,10 +231,6 @@ impl Workload {
         let forecast = self.forecast.as_ref().filter(|_| self.policy.forecast);
         let forecast_quality = forecast.and_then(|forecast| forecast.quality());
         let backlog = self.ledger.backlog(now, &present, self.ready(), &self.policy);
-        let most = |window: f64| {
-            let recent = self.decided.iter().rev().take_while(|decided| now - decided.at <= window);
-            recent.map(|decided| decided.planned).max().unwrap_or(0)
-        };
         let service = self.ledger.service(&self.policy);
         Situation {
             at,
@@ -280,16 +258,12 @@ impl Workload {
             pod_lead_seconds,
             node_lead_seconds,
             deadlines,
-            last_desired: self.decided.back().map(|decided| decided.desired),
-            hold_replicas: most(self.policy.hold_down_seconds),
-            settled_replicas: most(self.policy.hold_down_seconds.max(SETTLED_SECONDS)),
-            minute_ago_replicas: self
+            last_desired: self.decided.last_desired(),
+            hold_replicas: self.decided.most_planned(now, self.policy.hold_down_seconds),
+            settled_replicas: self
                 .decided
-                .iter()
-                .rev()
-                .find(|decided| now - decided.at >= 60.0)
-                .or(self.decided.front())
-                .map(|decided| decided.desired),
+                .most_planned(now, self.policy.hold_down_seconds.max(SETTLED_SECONDS)),
+            minute_ago_replicas: self.decided.minute_ago_or_first(now),
             busy_at_start: self.ledger.busy_at_start(now, &service),
             unlearned_replicas: self.unlearned_replicas(now, &service),
             contention_replicas: self.ledger.contention(now),
@@ -326,7 +300,7 @@ impl Workload {
         present: &Present,
         outlook: &Outlook,
     ) -> Vec<KnownEntry> {
-        let horizon = outlook.knots.last().map_or(0.0, |knot| knot.x_seconds);
+        let horizon = outlook.knots.last().map_or(0.0, |knot| knot.x_seconds());
         let near = self.calendar.near(at, later(at, horizon));
         if near.is_empty() {
             return Vec::new();
@@ -386,8 +360,7 @@ impl Workload {
         }
         let twice = |replicas: u32| replicas.saturating_mul(2).max(FIRST_REPLICAS);
         let Some((_, replicas)) = &self.replicas else {
-            let minute_ago = self.decided.iter().rev().find(|decided| now - decided.at >= 60.0);
-            return Some(twice(minute_ago.map_or(0, |decided| decided.desired)));
+            return Some(twice(self.decided.minute_ago(now).unwrap_or(0)));
         };
         let found = self.found.filter(|(at, found)| *found > 0 && now - at < SETTLED_SECONDS);
         let most = found.map_or(u32::MAX, |(at, found)| {

@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::error::EngineError;
 use super::feed::Feed;
+use super::metadata::Metadata;
 use crate::clock::{Clock, seconds_between};
 use crate::core::demand::calendar::{Calendar, EntryEffect};
 use crate::core::demand::forecast::ProfileForecast;
@@ -100,7 +101,7 @@ fn queue_name(backlog: &BacklogSource) -> String {
 pub struct Entry {
     key: u64,
     id: WorkloadId,
-    metadata: BTreeMap<String, String>,
+    metadata: Metadata,
     metric_name: String,
     subject: Subject,
     created_at: Timestamp,
@@ -123,7 +124,7 @@ impl Entry {
     pub(super) fn new(
         key: u64,
         id: WorkloadId,
-        metadata: BTreeMap<String, String>,
+        metadata: &BTreeMap<String, String>,
         subject: Subject,
         state: Option<Workload>,
         now: Timestamp,
@@ -140,7 +141,7 @@ impl Entry {
             key,
             metric_name: metric_name(&id.namespace, &id.name),
             id,
-            metadata,
+            metadata: Metadata::of(metadata),
             subject,
             created_at: now,
             asked_at_millis: AtomicI64::new(now.as_millisecond()),
@@ -274,7 +275,7 @@ impl Entry {
     }
 
     pub(super) fn is_for(&self, namespace: &str, name: &str, metadata: &BTreeMap<String, String>) -> bool {
-        self.id.namespace == namespace && self.id.name == name && self.metadata == *metadata
+        self.id.namespace == namespace && self.id.name == name && self.metadata.is(metadata)
     }
 
     /// Whether `self` is what `earlier` became: a valid trigger on the same backlog.

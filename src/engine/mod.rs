@@ -17,6 +17,7 @@ mod error;
 mod feed;
 mod knowledge;
 pub mod learning;
+mod metadata;
 mod registry;
 
 use std::collections::{BTreeMap, HashMap};
@@ -226,8 +227,7 @@ impl Engine {
                 None
             }
         };
-        let entry =
-            Arc::new(Entry::new(key, id.clone(), metadata.clone(), subject, state, self.shared.clock.now()));
+        let entry = Arc::new(Entry::new(key, id.clone(), metadata, subject, state, self.shared.clock.now()));
         if let Some(accepted) = entry.accepted() {
             for warning in &accepted.warnings {
                 tracing::warn!(workload = %id, warning, "metadata");

@@ -51,7 +51,7 @@ prop_compose! {
     fn outlooks()(rate in 0.0..10.0_f64, growth in -0.5..2.0_f64, dispersion in 1.0..10.0_f64) -> Outlook {
         let knot = |x: f64| {
             let mean = (rate * x + growth * rate * x * x / 7200.0).max(0.0);
-            Knot { x_seconds: x, mean, deviation: (dispersion * mean).sqrt() + 0.05 * mean }
+            Knot::new(x, mean, (dispersion * mean).sqrt() + 0.05 * mean)
         };
         let knots = [0.0, 30.0, 120.0, 600.0, 1800.0, 3600.0].map(knot).to_vec();
         Outlook { model: "test".to_owned(), knots }
@@ -216,10 +216,7 @@ fn ten_workers() -> Situation {
         arrival_rate: 0.1,
         outlook: Outlook {
             model: "test".to_owned(),
-            knots: vec![
-                Knot { x_seconds: 0.0, mean: 0.0, deviation: 0.0 },
-                Knot { x_seconds: 7200.0, mean: 720.0, deviation: 30.0 },
-            ],
+            knots: vec![Knot::START, Knot::new(7200.0, 720.0, 30.0)],
         },
         forecast_distrust: None,
         forecast_quality: None,
@@ -251,7 +248,7 @@ fn ten_workers() -> Situation {
 
 #[test]
 fn the_last_worker_is_not_kept_for_orders_that_can_wait_for_another() {
-    let knot = |x_seconds: f64| Knot { x_seconds, mean: 0.01 * x_seconds, deviation: 1.0 };
+    let knot = |x_seconds: f64| Knot::new(x_seconds, 0.01 * x_seconds, 1.0);
     let silent = Situation {
         backlog: 0.0,
         started: 0.0,

@@ -101,9 +101,8 @@ pub(crate) fn record(at: Timestamp, existing: u32, ahead: u32, knots: &[(f64, f6
     record.desired = Some(existing);
     record.ahead = ahead;
     record.service_rate = 1.0;
-    let knot = |(x_seconds, mean): &(f64, f64)| Knot { x_seconds: *x_seconds, mean: *mean, deviation: 0.0 };
-    let first = Knot { x_seconds: 0.0, mean: 0.0, deviation: 0.0 };
-    let knots = std::iter::once(first).chain(knots.iter().map(knot)).collect();
+    let knot = |(x_seconds, mean): &(f64, f64)| Knot::new(*x_seconds, *mean, 0.0);
+    let knots = std::iter::once(Knot::START).chain(knots.iter().map(knot)).collect();
     let inputs = record.inputs.as_mut().unwrap();
     inputs.outlook = Outlook { model: "test".to_owned(), knots };
     record

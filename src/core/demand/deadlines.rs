@@ -73,6 +73,8 @@ fn moments(now: Timestamp, policy: &Policy, exceptions: &[CutOffException]) -> V
         })
         .collect();
     moments.sort_by(|left, right| left.dispatch.total_cmp(&right.dispatch));
+    // They are kept for an hour.
+    moments.shrink_to_fit();
     moments
 }
 

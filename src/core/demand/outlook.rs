@@ -24,32 +24,56 @@ pub struct Outlook {
     pub knots: Vec<Knot>,
 }
 
-/// One point of an [`Outlook`].
+/// One point of an [`Outlook`]. A hundred are kept with each workload's last decision: nothing that is
+/// foreseen is known to the seventh digit, and half the room is enough.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Knot {
+    x_seconds: f32,
+    mean: f32,
+    deviation: f32,
+}
+
+impl Knot {
+    /// Where a curve begins.
+    pub const START: Self = Self { x_seconds: 0.0, mean: 0.0, deviation: 0.0 };
+
+    /// Seconds from now, the orders expected until then, and one standard deviation of them.
+    #[expect(clippy::cast_possible_truncation, reason = "seven digits are enough")]
+    pub fn new(x_seconds: f64, mean: f64, deviation: f64) -> Self {
+        Self { x_seconds: x_seconds as f32, mean: mean as f32, deviation: deviation as f32 }
+    }
+
     /// Seconds from now.
-    pub x_seconds: f64,
+    pub fn x_seconds(self) -> f64 {
+        f64::from(self.x_seconds)
+    }
+
     /// Orders expected in `(now, now + x]`.
-    pub mean: f64,
+    pub fn mean(self) -> f64 {
+        f64::from(self.mean)
+    }
+
     /// One standard deviation of that window sum, in orders.
-    pub deviation: f64,
+    pub fn deviation(self) -> f64 {
+        f64::from(self.deviation)
+    }
 }
 
 impl Outlook {
     /// Mean and deviation of the orders in `(now, now + x]`, straight between knots; beyond the
     /// last knot its last slope goes on. Zero for an empty curve.
     pub fn at(&self, x_seconds: f64) -> (f64, f64) {
-        let upper = self.knots.partition_point(|knot| knot.x_seconds < x_seconds);
+        let upper = self.knots.partition_point(|knot| knot.x_seconds() < x_seconds);
         let pair = match (upper, self.knots.len()) {
             (_, 0) => return (0.0, 0.0),
-            (_, 1) | (0, _) => return (self.knots[0].mean, self.knots[0].deviation),
+            (_, 1) | (0, _) => return (self.knots[0].mean(), self.knots[0].deviation()),
             (upper, length) if upper >= length => [self.knots[length - 2], self.knots[length - 1]],
             (upper, _) => [self.knots[upper - 1], self.knots[upper]],
         };
-        let width = pair[1].x_seconds - pair[0].x_seconds;
-        let share = if width > 0.0 { (x_seconds - pair[0].x_seconds) / width } else { 1.0 };
+        let width = pair[1].x_seconds() - pair[0].x_seconds();
+        let share = if width > 0.0 { (x_seconds - pair[0].x_seconds()) / width } else { 1.0 };
         let line = |from: f64, to: f64| (from + (to - from) * share).max(0.0);
-        (line(pair[0].mean, pair[1].mean), line(pair[0].deviation, pair[1].deviation))
+        (line(pair[0].mean(), pair[1].mean()), line(pair[0].deviation(), pair[1].deviation()))
     }
 }
 
@@ -173,15 +197,11 @@ impl Clone for Box<dyn ArrivalForecast> {
 mod tests {
     use super::*;
 
-    fn knot(x_seconds: f64, mean: f64, deviation: f64) -> Knot {
-        Knot { x_seconds, mean, deviation }
-    }
-
     #[test]
     fn curve_is_straight_between_knots_and_beyond() {
         let outlook = Outlook {
             model: "test".to_owned(),
-            knots: vec![knot(0.0, 0.0, 0.0), knot(10.0, 20.0, 2.0), knot(20.0, 30.0, 3.0)],
+            knots: vec![Knot::START, Knot::new(10.0, 20.0, 2.0), Knot::new(20.0, 30.0, 3.0)],
         };
         for (x, mean, deviation) in
             [(0.0, 0.0, 0.0), (5.0, 10.0, 1.0), (10.0, 20.0, 2.0), (15.0, 25.0, 2.5), (30.0, 40.0, 4.0)]

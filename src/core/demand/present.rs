@@ -135,16 +135,12 @@ impl Present {
     /// Adds what is left of the surge to an outlook that knows only the level.
     #[must_use]
     pub fn with_surge(&self, mut outlook: Outlook) -> Outlook {
+        let mut least = 0.0_f64;
         for knot in &mut outlook.knots {
-            let surge =
-                self.surge * self.surge_seconds * (1.0 - (-knot.x_seconds / self.surge_seconds).exp());
-            knot.mean = (knot.mean + surge).max(0.0);
-            knot.deviation = knot.deviation.hypot(0.5 * surge);
-        }
-        let mut floor = 0.0_f64;
-        for knot in &mut outlook.knots {
-            floor = floor.max(knot.mean);
-            knot.mean = floor;
+            let x_seconds = knot.x_seconds();
+            let surge = self.surge * self.surge_seconds * (1.0 - (-x_seconds / self.surge_seconds).exp());
+            least = least.max(knot.mean() + surge);
+            *knot = Knot::new(x_seconds, least, knot.deviation().hypot(0.5 * surge));
         }
         outlook
     }
@@ -154,9 +150,9 @@ impl Present {
     pub fn outlook(&self, horizon_seconds: f64) -> Outlook {
         let steps =
             [15.0, 30.0, 60.0, 90.0, 120.0, 180.0, 300.0, 480.0, 720.0, 1080.0, 1800.0, 3600.0, 7200.0];
-        let mut knots = vec![Knot { x_seconds: 0.0, mean: 0.0, deviation: 0.0 }];
+        let mut knots = vec![Knot::START];
         knots.extend(steps.iter().filter(|x| **x < horizon_seconds).map(|x| self.knot(*x)));
-        let last = knots.last().map_or(0.0, |knot| knot.x_seconds);
+        let last = knots.last().map_or(0.0, |knot| knot.x_seconds());
         let far = ((horizon_seconds - last) / 14_400.0).ceil().clamp(1.0, 24.0);
         let mut part = 1.0;
         while part <= far {
@@ -173,7 +169,7 @@ impl Present {
         let drift = DRIFT * (x / 600.0).sqrt().min(5.0);
         let variance =
             self.dispersion * mean + (self.deviation * x.min(900.0)).powi(2) + (drift * mean).powi(2);
-        Knot { x_seconds: x, mean, deviation: variance.sqrt() }
+        Knot::new(x, mean, variance.sqrt())
     }
 }
 
@@ -245,7 +241,7 @@ mod tests {
         assert!((present.rate() - 1.0).abs() < 0.01, "{present:?}");
         let outlook = present.outlook(3600.0);
         assert!((outlook.at(1800.0).0 - 1800.0).abs() < 30.0);
-        assert!(outlook.knots.windows(2).all(|pair| pair[0].x_seconds < pair[1].x_seconds));
+        assert!(outlook.knots.windows(2).all(|pair| pair[0].x_seconds() < pair[1].x_seconds()));
     }
 
     #[test]

@@ -67,14 +67,40 @@ impl Posterior {
     }
 }
 
-/// An interval learned from, and what was known before it.
+/// An interval learned from, and what was known before it: figures that no one knows to the seventh digit.
 #[derive(Debug, Clone, Copy)]
 struct Learned {
-    orders: f64,
-    busy: f64,
+    orders: f32,
+    busy: f32,
     /// Workers that may have begun together.
-    together: f64,
-    before: Posterior,
+    together: f32,
+    before_orders: f32,
+    before_seconds: f32,
+}
+
+impl Learned {
+    #[expect(clippy::cast_possible_truncation, reason = "seven digits are enough")]
+    fn new(orders: f64, busy: f64, together: f64, before: Posterior) -> Self {
+        Self {
+            orders: orders as f32,
+            busy: busy as f32,
+            together: together as f32,
+            before_orders: before.orders as f32,
+            before_seconds: before.seconds as f32,
+        }
+    }
+
+    fn orders(&self) -> f64 {
+        f64::from(self.orders)
+    }
+
+    fn busy(&self) -> f64 {
+        f64::from(self.busy)
+    }
+
+    fn before(&self) -> Posterior {
+        Posterior { orders: f64::from(self.before_orders), seconds: f64::from(self.before_seconds) }
+    }
 }
 
 /// Learns what one ready replica gets done.
@@ -172,10 +198,12 @@ impl ServiceLearner {
         }
         if self.recent.len() >= RECENT {
             self.recent.pop_front();
+        } else if self.recent.is_empty() {
+            self.recent.reserve_exact(RECENT);
         }
         let (orders, busy) = (weight * orders, weight * busy);
         let together = self.readings.together(from, to).min(busy / (to - from));
-        self.recent.push_back(Learned { orders, busy, together, before: self.posterior });
+        self.recent.push_back(Learned::new(orders, busy, together, self.posterior));
         // Workers that began together don't show how long their orders take before these are done.
         let phase =
             (self.phase + busy * self.posterior.mean() - orders).clamp(-0.5 * together, 0.5 * together);
@@ -189,21 +217,21 @@ impl ServiceLearner {
         let (mut orders, mut busy, mut together) = (0.0, 0.0, 0.0_f64);
         let (mut change, mut clearest) = (None, 1.0);
         for (index, learned) in self.recent.iter().enumerate().rev() {
-            orders += learned.orders;
-            busy += learned.busy;
-            together = together.max(learned.together);
+            let before = learned.before();
+            orders += learned.orders();
+            busy += learned.busy();
+            together = together.max(f64::from(learned.together));
             // At the old rate so many would be done; as many or so few must be there to tell.
-            if orders.max(busy * learned.before.mean()) < CHANGE_ORDERS {
+            if orders.max(busy * before.mean()) < CHANGE_ORDERS {
                 continue;
             }
             // They finish together, too: each may have an order more or less to show.
-            let expected = busy * learned.before.mean();
+            let expected = busy * before.mean();
             let shown = orders + (expected - orders).clamp(-together, together);
             let rate = shown.max(0.5) / busy;
             let measured = MEASURING_ERROR / (self.recent.len() - index) as f64;
-            let variance =
-                COMPLETION_DISPERSION / orders.max(1.0) + learned.before.relative_variance() + measured;
-            let surprise = (rate / learned.before.mean()).ln() / variance.sqrt();
+            let variance = COMPLETION_DISPERSION / orders.max(1.0) + before.relative_variance() + measured;
+            let surprise = (rate / before.mean()).ln() / variance.sqrt();
             let limit = if surprise < 0.0 { CHANGE_SLOWER } else { CHANGE_FASTER };
             if surprise.abs() / limit > clearest {
                 (change, clearest) = (Some(index), surprise.abs() / limit);
@@ -211,8 +239,8 @@ impl ServiceLearner {
         }
         if let Some(index) = change {
             self.recent.drain(..index);
-            let orders = self.recent.iter().map(|learned| learned.orders).sum::<f64>().max(0.5);
-            let seconds = self.recent.iter().map(|learned| learned.busy).sum();
+            let orders = self.recent.iter().map(Learned::orders).sum::<f64>().max(0.5);
+            let seconds = self.recent.iter().map(Learned::busy).sum();
             self.posterior = Posterior { orders, seconds };
             self.recent.clear();
             self.phase = 0.0;

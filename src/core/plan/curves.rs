@@ -145,13 +145,14 @@ fn surcharge(situation: &Situation, strictness: Strictness) -> Surcharge {
 fn add_expected(heights: &mut Vec<f64>, situation: &Situation, mut x: &[f64], shift: f64, waiting: f64) {
     let mut knots = situation.outlook.knots.as_slice();
     while let [from, to, ..] = knots {
-        let rate = (to.mean - from.mean) / (to.x_seconds - from.x_seconds).max(1e-9);
+        let (start, mean) = (from.x_seconds(), from.mean());
+        let rate = (to.mean() - mean) / (to.x_seconds() - start).max(1e-9);
         // Beyond the last knot its slope goes on.
-        let until = if knots.len() == 2 { f64::INFINITY } else { to.x_seconds };
+        let until = if knots.len() == 2 { f64::INFINITY } else { to.x_seconds() };
         // Few lie between two knots: they are counted sooner than searched for.
         let here = x.iter().position(|x| x - shift > until).unwrap_or(x.len());
         heights.extend(x[..here].iter().map(|x| {
-            let coming = from.mean + (x - shift - from.x_seconds) * rate;
+            let coming = mean + (x - shift - start) * rate;
             if coming > 0.0 { waiting + coming } else { waiting }
         }));
         (x, knots) = (&x[here..], &knots[1..]);

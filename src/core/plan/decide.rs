@@ -423,7 +423,7 @@ fn calendar_parts(
     for entry in calendar {
         other.outlook.clone_from(&entry.without);
         let without = Plan::draw(&other, policy);
-        let horizon_seconds = situation.outlook.knots.last().map_or(0.0, |knot| knot.x_seconds);
+        let horizon_seconds = situation.outlook.knots.last().map_or(0.0, |knot| knot.x_seconds());
         let orders = situation.outlook.at(horizon_seconds).0 - entry.without.at(horizon_seconds).0;
         parts.push(CalendarPart {
             name: entry.name.clone(),

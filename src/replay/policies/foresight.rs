@@ -45,7 +45,7 @@ impl ArrivalForecast for Foresight {
         let mut ahead = 0;
         while ahead <= horizon {
             let mean = self.arrived_until(start + ahead) - arrived;
-            knots.push(Knot { x_seconds: ahead as f64 / 1_000.0, mean, deviation: 0.0 });
+            knots.push(Knot::new(ahead as f64 / 1_000.0, mean, 0.0));
             ahead += if ahead < 900 * SECOND { 15 * SECOND } else { 60 * SECOND };
         }
         Ok(Outlook { model: "foresight".to_owned(), knots })

@@ -5,53 +5,70 @@ use super::Belief;
 /// Width of a fine bin.
 pub(super) const BIN_SECONDS: f64 = 15.0;
 const BIN_SECONDS_F32: f32 = 15.0;
+/// A second's parts: of whole seconds nothing is lost, and a bin's fit into 16 bits.
+const PARTS: f32 = 4096.0;
 
-/// What is known of a bin counts, the rest of it is filled from what is implied.
+/// What is known of a bin counts, the rest of it is filled from what is implied. A workload keeps an hour
+/// of these.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Bin {
     known: f32,
-    known_seconds: f32,
     /// Orders a second, of those seconds about which something is implied and nothing known.
     implied_rate: f32,
-    implied_seconds: f32,
+    known_parts: u16,
+    implied_parts: u16,
 }
 
 impl Bin {
     pub(super) fn add_known(&mut self, orders: f32, seconds: f32) {
-        let unknown = (BIN_SECONDS_F32 - self.known_seconds).clamp(0.0, seconds);
+        let unknown = (BIN_SECONDS_F32 - self.known_seconds()).clamp(0.0, seconds);
         if seconds > 0.0 {
             self.known += orders * unknown / seconds;
-            self.known_seconds += unknown;
-            self.implied_seconds = self.implied_seconds.min(BIN_SECONDS_F32 - self.known_seconds);
+            let known = self.known_seconds() + unknown;
+            self.known_parts = parts(known);
+            self.implied_parts = parts(self.implied_seconds().min(BIN_SECONDS_F32 - known));
         }
     }
 
     pub(super) fn add_implied(&mut self, orders: f32, seconds: f32) {
         if seconds > 0.0 {
-            let all = self.implied_seconds + seconds;
-            self.implied_rate = (self.implied_rate * self.implied_seconds + orders) / all;
-            self.implied_seconds = all.min(BIN_SECONDS_F32 - self.known_seconds);
+            let all = self.implied_seconds() + seconds;
+            self.implied_rate = (self.implied_rate * self.implied_seconds() + orders) / all;
+            self.implied_parts = parts(all.min(BIN_SECONDS_F32 - self.known_seconds()));
         }
     }
 
     /// Known orders, and the seconds in which they came.
     pub(super) fn known(&self) -> (f64, f64) {
-        (f64::from(self.known), f64::from(self.known_seconds))
+        (f64::from(self.known), f64::from(self.known_seconds()))
     }
 
     /// Orders that came, of those seconds about which anything is known or implied.
     pub(super) fn orders(&self) -> f64 {
-        f64::from(self.known + self.implied_rate * self.implied_seconds)
+        f64::from(self.known + self.implied_rate * self.implied_seconds())
     }
 
     /// Those seconds.
     pub(super) fn covered(&self) -> f64 {
-        f64::from(self.known_seconds + self.implied_seconds)
+        f64::from(self.known_seconds() + self.implied_seconds())
     }
 
     /// The orders with what is implied believed only in part.
     pub(super) fn believed(&self, belief: Belief) -> f64 {
         let rate = belief.weight * f64::from(self.implied_rate) + (1.0 - belief.weight) * belief.rate;
-        f64::from(self.known) + rate * f64::from(self.implied_seconds)
+        f64::from(self.known) + rate * f64::from(self.implied_seconds())
     }
+
+    fn known_seconds(&self) -> f32 {
+        f32::from(self.known_parts) / PARTS
+    }
+
+    fn implied_seconds(&self) -> f32 {
+        f32::from(self.implied_parts) / PARTS
+    }
+}
+
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 15 seconds")]
+fn parts(seconds: f32) -> u16 {
+    (seconds * PARTS).round() as u16
 }

@@ -19,14 +19,14 @@ const PROMISE_DEVIATION: f64 = 0.15;
 /// seen for long changes nothing. `outlook` must not hold a surge.
 #[must_use]
 pub fn foresee(outlook: &Outlook, events: &[Event], now: Timestamp) -> Outlook {
-    let last = outlook.knots.last().map_or(0.0, |knot| knot.x_seconds);
+    let last = outlook.knots.last().map_or(0.0, |knot| knot.x_seconds());
     let edges = events.iter().flat_map(|event| [event.from, event.to]).map(|edge| seconds_between(now, edge));
-    let mut points: Vec<f64> = outlook.knots.iter().map(|knot| knot.x_seconds).collect();
+    let mut points: Vec<f64> = outlook.knots.iter().map(|knot| knot.x_seconds()).collect();
     points.extend(edges.filter(|x| (0.0..last).contains(x)));
     points.sort_by(f64::total_cmp);
     points.dedup();
     let seen = change_seen(events, now);
-    let mut knots = vec![Knot { x_seconds: 0.0, mean: 0.0, deviation: 0.0 }];
+    let mut knots = vec![Knot::START];
     let (mut mean, mut scaled) = (0.0, 0.0);
     for pair in points.windows(2) {
         let width = pair[1] - pair[0];
@@ -39,7 +39,7 @@ pub fn foresee(outlook: &Outlook, events: &[Event], now: Timestamp) -> Outlook {
         let times = if until > 0.0 { scaled / until } else { 1.0 };
         let promised = (mean - scaled).max(0.0);
         let deviation = (deviation * times).hypot(PROMISE_DEVIATION * promised).hypot(promised.sqrt());
-        knots.push(Knot { x_seconds: pair[1], mean, deviation });
+        knots.push(Knot::new(pair[1], mean, deviation));
     }
     Outlook { model: format!("{} and calendar", outlook.model), knots }
 }
@@ -89,7 +89,7 @@ pub fn without_entries(
     learned: &LearnedHolidays,
     ordinary: Ordinary<'_>,
 ) -> Vec<Outlook> {
-    let until = later(now, outlook.knots.last().map_or(0.0, |knot| knot.x_seconds));
+    let until = later(now, outlook.knots.last().map_or(0.0, |knot| knot.x_seconds()));
     let all = calendar.events(now, until, learned, Some(&mut *ordinary));
     let without = near.iter().map(|entry| {
         let rest = entry.rest.events(now, until, learned, Some(&mut *ordinary));
@@ -106,13 +106,13 @@ fn replaced(
     now: Timestamp,
     ordinary: Ordinary<'_>,
 ) -> Outlook {
-    let last = outlook.knots.last().map_or(0.0, |knot| knot.x_seconds);
+    let last = outlook.knots.last().map_or(0.0, |knot| knot.x_seconds());
     let edges = all.iter().chain(rest).flat_map(|event| [event.from, event.to]);
     let edges = edges.map(|edge| seconds_between(now, edge)).filter(|x| (0.0..last).contains(x));
-    let mut points: Vec<f64> = outlook.knots.iter().map(|knot| knot.x_seconds).chain(edges).collect();
+    let mut points: Vec<f64> = outlook.knots.iter().map(|knot| knot.x_seconds()).chain(edges).collect();
     points.sort_by(f64::total_cmp);
     points.dedup();
-    let mut knots = vec![Knot { x_seconds: 0.0, mean: 0.0, deviation: 0.0 }];
+    let mut knots = vec![Knot::START];
     let mut mean = 0.0;
     for pair in points.windows(2) {
         let (until, deviation) = outlook.at(pair[1]);
@@ -126,7 +126,7 @@ fn replaced(
         let (with, without) = (applied(all), applied(rest));
         mean += if with > 0.0 { orders * without / with } else { without };
         let times = if until > 0.0 { mean / until } else { 1.0 };
-        knots.push(Knot { x_seconds: pair[1], mean, deviation: deviation * times });
+        knots.push(Knot::new(pair[1], mean, deviation * times));
     }
     Outlook { model: outlook.model.clone(), knots }
 }

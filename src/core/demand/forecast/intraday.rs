@@ -27,41 +27,55 @@ const DOUBT_DAYS: f64 = 2.0;
 /// The same doubt within a day and from one day to the next, of which there is less evidence.
 const DOUBT_TIMES: [f64; 2] = [1.0, 3.0];
 
-/// Learned worth of the ratios at one distance: a regression of two variables.
+/// Learned worth of the ratios at one distance: a regression of two variables. Estimates, of which a
+/// workload keeps ten: single precision is enough.
 #[derive(Debug, Clone, PartialEq, Default)]
 struct Worth {
-    squares: [f64; 2],
-    product: f64,
-    answers: [f64; 2],
-    before: f64,
-    after: f64,
-    slopes: [f64; 2],
+    squares: [f32; 2],
+    product: f32,
+    answers: [f32; 2],
+    before: f32,
+    after: f32,
+    slopes: [f32; 2],
 }
 
 impl Worth {
     fn learn(&mut self, signals: [f64; 2], error: f64, weight: f64, keep: f64, doubt: f64) {
-        let residual = error - self.slopes[0] * signals[0] - self.slopes[1] * signals[1];
-        self.before = keep * self.before + weight * error * error;
-        self.after = keep * self.after + weight * residual * residual;
+        let residual = error - self.shift(signals);
+        let fold = |kept: &mut f32, new: f64| *kept = single(keep * f64::from(*kept) + weight * new);
+        fold(&mut self.before, error * error);
+        fold(&mut self.after, residual * residual);
         for (index, signal) in signals.iter().enumerate() {
-            self.squares[index] = keep * self.squares[index] + weight * signal * signal;
-            self.answers[index] = keep * self.answers[index] + weight * signal * error;
+            fold(&mut self.squares[index], signal * signal);
+            fold(&mut self.answers[index], signal * error);
         }
-        self.product = keep * self.product + weight * signals[0] * signals[1];
+        fold(&mut self.product, signals[0] * signals[1]);
         self.solve(doubt);
     }
 
     fn solve(&mut self, doubt: f64) {
-        let ridge = doubt * (self.squares[0] + self.squares[1]);
-        let [a, d] = self.squares.map(|square| square + ridge);
-        let determinant = a * d - self.product * self.product;
+        let squares = self.squares.map(f64::from);
+        let ridge = doubt * (squares[0] + squares[1]);
+        let [a, d] = squares.map(|square| square + ridge);
+        let product = f64::from(self.product);
+        let determinant = a * d - product * product;
         if !determinant.is_finite() || determinant <= 1e-12 * a * d {
             self.slopes = [0.0; 2];
             return;
         }
-        let [p, q] = self.answers;
-        self.slopes = [(p * d - q * self.product) / determinant, (q * a - p * self.product) / determinant]
-            .map(|slope| slope.clamp(0.0, 1.0));
+        let [p, q] = self.answers.map(f64::from);
+        self.slopes = [(p * d - q * product) / determinant, (q * a - p * product) / determinant]
+            .map(|slope| single(slope.clamp(0.0, 1.0)));
+    }
+
+    /// By which part more orders than expected come where the ratios were such.
+    fn shift(&self, signals: [f64; 2]) -> f64 {
+        f64::from(self.slopes[0]) * signals[0] + f64::from(self.slopes[1]) * signals[1]
+    }
+
+    /// Share of the error's variance that is left.
+    fn left(&self) -> f64 {
+        if self.before > 0.0 { f64::from(self.after / self.before).clamp(0.1, 1.0) } else { 1.0 }
     }
 }
 
@@ -141,9 +155,7 @@ impl Intraday {
         let signals = self.signals();
         let at = |index: usize| {
             let worth = &self.worths[usize::from(across)][index];
-            let shift = worth.slopes[0] * signals[0] + worth.slopes[1] * signals[1];
-            let left = if worth.before > 0.0 { (worth.after / worth.before).clamp(0.1, 1.0) } else { 1.0 };
-            (shift, left)
+            (worth.shift(signals), worth.left())
         };
         let place = |index: usize| DISTANCES[index] + 0.5 * self.slot_seconds;
         let last = DISTANCES.len() - 1;

@@ -193,7 +193,7 @@ fn the_outlook_leans_on_the_present_and_has_no_steps() {
     let rates: Vec<f64> = outlook
         .knots
         .windows(2)
-        .map(|pair| (pair[1].mean - pair[0].mean) / (pair[1].x_seconds - pair[0].x_seconds) * 3600.0)
+        .map(|pair| (pair[1].mean() - pair[0].mean()) / (pair[1].x_seconds() - pair[0].x_seconds()) * 3600.0)
         .collect();
     let largest = rates.windows(2).map(|pair| (pair[1] - pair[0]).abs()).fold(0.0, f64::max);
     assert!(largest < 12.0, "rates step by {largest} an hour between knots: {rates:?}");
@@ -275,7 +275,7 @@ fn minutes_make_the_same_forecast_as_hours() {
 
 fn relative(one: &Outlook, other: &Outlook, times: f64) -> f64 {
     let pairs = one.knots.iter().zip(&other.knots).skip(1);
-    pairs.map(|(one, other)| (other.mean / (times * one.mean) - 1.0).abs()).fold(0.0, f64::max)
+    pairs.map(|(one, other)| (other.mean() / (times * one.mean()) - 1.0).abs()).fold(0.0, f64::max)
 }
 
 proptest! {
@@ -335,8 +335,8 @@ proptest! {
             }
         }
         if let Ok(outlook) = forecast.outlook(now, &present(5.0), 7200.0) {
-            prop_assert!(outlook.knots.windows(2).all(|pair| pair[0].x_seconds < pair[1].x_seconds && pair[0].mean <= pair[1].mean));
-            prop_assert!(outlook.knots.iter().all(|knot| knot.deviation.is_finite() && knot.deviation >= 0.0));
+            prop_assert!(outlook.knots.windows(2).all(|pair| pair[0].x_seconds() < pair[1].x_seconds() && pair[0].mean() <= pair[1].mean()));
+            prop_assert!(outlook.knots.iter().all(|knot| knot.deviation().is_finite() && knot.deviation() >= 0.0));
         }
     }
 }

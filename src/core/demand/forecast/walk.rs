@@ -100,7 +100,7 @@ impl Walk<'_> {
     ) -> Vec<Knot> {
         // They are kept with the decision: no more room than they need.
         let mut knots = Vec::with_capacity(1 + steps(horizon_seconds).count());
-        knots.push(Knot { x_seconds: 0.0, mean: 0.0, deviation: 0.0 });
+        knots.push(Knot::START);
         let trust = 1.0 / (1.0 + present.relative_uncertainty * present.relative_uncertainty);
         let (mut mean, mut apart, mut common, mut present_common) = (0.0, 0.0, 0.0, 0.0);
         let seen = change_seen(self.events, now);
@@ -121,7 +121,7 @@ impl Walk<'_> {
                 present_common += leaned * present.relative_uncertainty;
             });
             let deviation = spread * (apart + common * common + present_common * present_common).sqrt();
-            knots.push(Knot { x_seconds, mean, deviation });
+            knots.push(Knot::new(x_seconds, mean, deviation));
             from = to;
         }
         knots
