@@ -5,6 +5,7 @@ mod files;
 mod history;
 
 use anyhow::bail;
+use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use serde::Serialize;
 
@@ -13,8 +14,8 @@ use crate::replay::keda::ScaledObject;
 use crate::replay::scenario::{Goal, Keda, Nodes, Pods, Scenario, Sensors, Service, Throughput};
 use crate::trigger::{ThroughputSource, Trigger, cut_offs, duration};
 
-pub(super) use files::{read_calendar, read_scenario};
-pub(super) use history::{Recorded, Stretch};
+pub(super) use files::{read_calendar, read_cell};
+pub(super) use history::{MOST_DAYS, Recorded, Stretch};
 
 /// Worker pods on a node where nobody tells.
 const PODS_PER_NODE: u32 = 4;
@@ -27,7 +28,7 @@ pub(super) struct CentreArguments {
     #[arg(long, value_name = "DURATION", allow_hyphen_values = true, value_parser = seconds)]
     service_time: Option<f64>,
     /// Orders that one worker works on at once
-    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    #[arg(long, default_value_t = 1, allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(1..=1000))]
     concurrency: u32,
     /// Longest wait before work on an order starts; default: the trigger's targetWait
     #[arg(long, value_name = "DURATION", allow_hyphen_values = true, value_parser = seconds)]
@@ -45,10 +46,10 @@ pub(super) struct CentreArguments {
     #[arg(long, value_name = "DURATION", allow_hyphen_values = true, value_parser = seconds)]
     node_lead: Option<f64>,
     /// Worker pods that fit on one node; default: 4
-    #[arg(long, value_name = "PODS", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    #[arg(long, value_name = "PODS", allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pods_per_node: Option<u32>,
     /// Most nodes that the NodePool's limits allow; default: none
-    #[arg(long, value_name = "NODES")]
+    #[arg(long, value_name = "NODES", allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(0..))]
     node_limit: Option<u32>,
     /// The workers' terminationGracePeriodSeconds
     #[arg(long, value_name = "DURATION", default_value = "30s", allow_hyphen_values = true, value_parser = seconds)]
@@ -57,7 +58,7 @@ pub(super) struct CentreArguments {
     #[arg(long, value_name = "PRICE", allow_negative_numbers = true, value_parser = price)]
     pub(super) price_per_node_hour: Option<f64>,
     /// What the moments of orders, lead times and noise are drawn from
-    #[arg(long, default_value_t = 1)]
+    #[arg(long, default_value_t = 1, allow_negative_numbers = true, value_parser = seed)]
     pub(super) seed: u64,
 }
 
@@ -316,6 +317,16 @@ fn read_cut_offs(text: &str) -> Result<CutOffs, String> {
 
 fn zone_name(text: &str) -> Result<String, String> {
     super::forecast::time_zone(text).map(|_| text.to_owned())
+}
+
+fn seed(text: &str) -> Result<u64, String> {
+    text.parse().map_err(|_| format!("{text:?} is not a whole number of 0 or above"))
+}
+
+/// A date, and nothing beside it that would go unheard.
+pub(super) fn date(text: &str) -> Result<Date, String> {
+    let date = text.parse::<Date>().ok().filter(|date| date.to_string() == text);
+    date.ok_or_else(|| format!("{text:?} is not a date that exists, such as 2026-11-27"))
 }
 
 fn price(text: &str) -> Result<f64, String> {
