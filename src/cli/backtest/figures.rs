@@ -270,9 +270,10 @@ fn verdict(now: &RunReport, other: &RunReport) -> String {
         decimal(other.score.actions_per_day, 0),
         decimal(now.score.actions_per_day, 0)
     );
+    // A name with a colon in it would part the sentence.
+    let name = if other.name.contains(':') { format!("{:?}", other.name) } else { other.name.clone() };
     format!(
-        "Under {}, compared with \"{}\": {orders}, {node_words}, {hours}, {actions}. {}",
-        other.name,
+        "Under {name}, compared with \"{}\": {orders}, {node_words}, {hours}, {actions}. {}",
         now.name,
         advice(now, other, nodes)
     )
