@@ -233,7 +233,7 @@ fn text(report: &Report, show: usize) -> String {
     }
     if report.decisions == 0 && report.unusable.is_empty() {
         parts.push(
-            "there is no record: the files are empty, as they are before the first decision".to_owned(),
+            "there is no whole record in the files; before the first decision they are empty".to_owned(),
         );
     }
     parts.push(format!(

@@ -105,7 +105,7 @@ fn what_cannot_be_taken_again_is_named() {
             "keda.yaml",
             "keda.yaml: is no file of decision records, it seems to be YAML of kind ScaledObject; give",
         ),
-        ("empty.ndjson", "there is no record: the files are empty"),
+        ("empty.ndjson", "there is no whole record in the files"),
     ] {
         let text = folder.says(&format!("replay {file}"), 2);
         assert!(text.starts_with(expected), "{text}");
