@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use jiff::civil::Date;
 
-use super::centre::{CentreArguments, Recorded, Seen, read_calendar, read_scenario};
+use super::centre::{CentreArguments, MOST_DAYS, Recorded, Seen, date, read_calendar, read_cell};
 use super::report::ReportArguments;
 use crate::core::Workload;
 use crate::core::demand::calendar::{Calendar, CalendarSpec};
@@ -26,14 +26,34 @@ use crate::replay::scenario::Scenario;
 use contest::{Contest, Contestant, run_all};
 use figures::Report;
 
+/// What a scenario says by itself: a flag beside it would go unheard.
+const OF_A_HISTORY: [&str; 15] = [
+    "calendar",
+    "from",
+    "days",
+    "dispersion",
+    "service_time",
+    "concurrency",
+    "target_wait",
+    "cut_offs",
+    "time_zone",
+    "pod_lead",
+    "node_lead",
+    "pods_per_node",
+    "node_limit",
+    "grace",
+    "seed",
+];
+
 /// Arguments of `backtest`.
 #[derive(Debug, clap::Args)]
+#[command(group(clap::ArgGroup::new("orders").required(true).args(["scenario", "history"])))]
 pub(super) struct BacktestArguments {
     /// Scenarios to live through in place of a history (docs/scenarios.md)
-    #[arg(long, num_args = 1.., value_name = "FILE", conflicts_with_all = ["history", "calendar", "from", "days"])]
+    #[arg(long, num_args = 1.., value_name = "FILE", conflicts_with_all = OF_A_HISTORY)]
     scenario: Vec<PathBuf>,
     /// Orders of the past: CSV with lines `timestamp,count`, local times on a regular grid
-    #[arg(long, value_name = "FILE", required_unless_present = "scenario", requires = "scaledobject")]
+    #[arg(long, value_name = "FILE", requires = "scaledobject")]
     history: Option<PathBuf>,
     /// The ScaledObject in force, as `kubectl get scaledobject NAME -o yaml` prints it
     #[arg(long, value_name = "FILE")]
@@ -45,10 +65,10 @@ pub(super) struct BacktestArguments {
     #[arg(long, value_name = "FILE")]
     calendar: Option<PathBuf>,
     /// First day; default: the last 14 days of the history
-    #[arg(long, value_name = "DATE")]
+    #[arg(long, value_name = "DATE", value_parser = date)]
     from: Option<Date>,
     /// How many days
-    #[arg(long, value_name = "DAYS", allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(1..=3660))]
+    #[arg(long, value_name = "DAYS", allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(1..=i64::from(MOST_DAYS)))]
     days: Option<u32>,
     /// Variance over mean of the orders of one minute; 1 is Poisson
     #[arg(long, default_value_t = 1.5, allow_negative_numbers = true, value_parser = dispersion)]
@@ -141,7 +161,7 @@ impl BacktestArguments {
     ) -> anyhow::Result<Vec<Contest>> {
         let mut contests = Vec::new();
         for path in &self.scenario {
-            let cell = Cell::new(read_scenario(path)?)?;
+            let cell = read_cell(path)?;
             let mut contestants = Vec::new();
             for (object, name) in
                 object.map(|one| (one, "now")).into_iter().chain(against.map(|one| (one, "against")))

@@ -5,6 +5,7 @@ mod files;
 mod history;
 
 use anyhow::bail;
+use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use serde::Serialize;
 
@@ -13,8 +14,8 @@ use crate::replay::keda::ScaledObject;
 use crate::replay::scenario::{Goal, Keda, Nodes, Pods, Scenario, Sensors, Service, Throughput};
 use crate::trigger::{ThroughputSource, Trigger, cut_offs, duration};
 
-pub(super) use files::{read_calendar, read_scenario};
-pub(super) use history::{Recorded, Stretch};
+pub(super) use files::{read_calendar, read_cell};
+pub(super) use history::{MOST_DAYS, Recorded, Stretch};
 
 /// Worker pods on a node where nobody tells.
 const PODS_PER_NODE: u32 = 4;
@@ -27,7 +28,7 @@ pub(super) struct CentreArguments {
     #[arg(long, value_name = "DURATION", allow_hyphen_values = true, value_parser = seconds)]
     service_time: Option<f64>,
     /// Orders that one worker works on at once
-    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    #[arg(long, default_value_t = 1, allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(1..=1000))]
     concurrency: u32,
     /// Longest wait before work on an order starts; default: the trigger's targetWait
     #[arg(long, value_name = "DURATION", allow_hyphen_values = true, value_parser = seconds)]
@@ -45,10 +46,10 @@ pub(super) struct CentreArguments {
     #[arg(long, value_name = "DURATION", allow_hyphen_values = true, value_parser = seconds)]
     node_lead: Option<f64>,
     /// Worker pods that fit on one node; default: 4
-    #[arg(long, value_name = "PODS", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    #[arg(long, value_name = "PODS", allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pods_per_node: Option<u32>,
     /// Most nodes that the NodePool's limits allow; default: none
-    #[arg(long, value_name = "NODES")]
+    #[arg(long, value_name = "NODES", allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(0..))]
     node_limit: Option<u32>,
     /// The workers' terminationGracePeriodSeconds
     #[arg(long, value_name = "DURATION", default_value = "30s", allow_hyphen_values = true, value_parser = seconds)]
@@ -57,7 +58,7 @@ pub(super) struct CentreArguments {
     #[arg(long, value_name = "PRICE", allow_negative_numbers = true, value_parser = price)]
     pub(super) price_per_node_hour: Option<f64>,
     /// What the moments of orders, lead times and noise are drawn from
-    #[arg(long, default_value_t = 1)]
+    #[arg(long, default_value_t = 1, allow_negative_numbers = true, value_parser = seed)]
     pub(super) seed: u64,
 }
 
@@ -161,17 +162,20 @@ impl CentreArguments {
     }
 
     fn goal(&self, sources: &mut Sources<'_>) -> anyhow::Result<Goal> {
-        let told = self.target_wait.is_some() || self.cut_offs.is_some();
-        let (goal, source) = match (told, sources.trigger) {
-            (true, _) => {
-                let cut_offs = self.cut_offs.clone().map(|cut_offs| cut_offs.0).unwrap_or_default();
-                (Goal { target_wait_seconds: self.target_wait, cut_offs }, "flags")
-            }
-            (false, Some(policy)) => {
-                let cut_offs = policy.cut_offs.clone();
-                (Goal { target_wait_seconds: policy.target_wait_seconds, cut_offs }, "trigger")
-            }
-            (false, None) => bail!(
+        let wait = self.target_wait.or(sources.trigger.and_then(|policy| policy.target_wait_seconds));
+        let cut_offs = self.cut_offs.as_ref().map(|cut_offs| &cut_offs.0);
+        let cut_offs = cut_offs.or(sources.trigger.map(|policy| &policy.cut_offs)).cloned();
+        let goal = Goal { target_wait_seconds: wait, cut_offs: cut_offs.unwrap_or_default() };
+        let by_flag = self.target_wait.is_some() || self.cut_offs.is_some();
+        let by_trigger = sources.trigger.is_some_and(|policy| {
+            (self.target_wait.is_none() && policy.target_wait_seconds.is_some())
+                || (self.cut_offs.is_none() && !policy.cut_offs.is_empty())
+        });
+        let source = match (by_flag, by_trigger) {
+            (true, true) => "flag and trigger",
+            (true, false) => "flag",
+            (false, true) => "trigger",
+            (false, false) => bail!(
                 "when is an order late? no trigger of peakscaler says it; give --target-wait, such as 5m, or --cut-offs, such as \"DPD Mon-Fri 14:00+45m\""
             ),
         };
@@ -186,7 +190,8 @@ impl CentreArguments {
     }
 
     fn zone(&self, sources: &mut Sources<'_>, goal: &Goal) -> anyhow::Result<String> {
-        let known = sources.trigger.filter(|policy| !policy.cut_offs.is_empty());
+        let unset = Policy::default().time_zone;
+        let known = sources.trigger.filter(|policy| !policy.cut_offs.is_empty() || policy.time_zone != unset);
         let (zone, source) = match (&self.time_zone, known) {
             (Some(zone), _) => (zone.clone(), "flag"),
             (None, Some(policy)) => (policy.time_zone.clone(), "trigger"),
@@ -318,7 +323,68 @@ fn zone_name(text: &str) -> Result<String, String> {
     super::forecast::time_zone(text).map(|_| text.to_owned())
 }
 
+fn seed(text: &str) -> Result<u64, String> {
+    text.parse().map_err(|_| format!("{text:?} is not a whole number of 0 or above"))
+}
+
+/// A date, and nothing beside it that would go unheard.
+pub(super) fn date(text: &str) -> Result<Date, String> {
+    let date = text.parse::<Date>().ok().filter(|date| date.to_string() == text);
+    date.ok_or_else(|| format!("{text:?} is not a date that exists, such as 2026-11-27"))
+}
+
 fn price(text: &str) -> Result<f64, String> {
     let price = text.parse::<f64>().ok().filter(|price| price.is_finite() && *price >= 0.0);
     price.ok_or_else(|| format!("{text:?} is not a price of 0 or above, such as 0.192"))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+
+    #[derive(clap::Parser)]
+    struct Arguments {
+        #[command(flatten)]
+        centre: CentreArguments,
+    }
+
+    #[test]
+    fn each_flag_stands_above_its_own_key_alone() {
+        let object = |keys: &str| {
+            let text = format!(
+                "kind: ScaledObject\nmetadata: {{name: a}}\nspec:\n  scaleTargetRef: {{name: a}}\n  maxReplicaCount: 9\n  \
+                 triggers: [{{type: external-push, metadata: {{scalerAddress: peakscaler:9443, queueURL: \
+                 'https://sqs.eu-central-1.amazonaws.com/123456789012/q', maxReplicas: '9', {keys}}}}}]"
+            );
+            ScaledObject::parse(&text).unwrap()
+        };
+        let (wait, cut_offs) = ("targetWait: 5m", "cutOffs: 'DPD daily 14:00+45m', timeZone: Europe/Prague");
+        let both = format!("{wait}, {cut_offs}");
+        for (keys, flags, seconds, carriers, source, zone) in [
+            (both.as_str(), "", Some(300.0), 1, "trigger", "Europe/Prague"),
+            (both.as_str(), "--target-wait=2m", Some(120.0), 1, "flag and trigger", "Europe/Prague"),
+            (
+                both.as_str(),
+                "--cut-offs=A daily 9:00+5m;B daily 9:00+5m",
+                Some(300.0),
+                2,
+                "flag and trigger",
+                "Europe/Prague",
+            ),
+            (wait, "--target-wait=2m", Some(120.0), 0, "flag", "UTC"),
+            (cut_offs, "", None, 1, "trigger", "Europe/Prague"),
+            ("targetWait: 5m, timeZone: Europe/Prague", "", Some(300.0), 0, "trigger", "Europe/Prague"),
+        ] {
+            let arguments =
+                ["centre", "--service-time=1m"].into_iter().chain((!flags.is_empty()).then_some(flags));
+            let arguments = Arguments::parse_from(arguments).centre;
+            let centre = arguments.complete(&[&object(keys)], Seen::default()).unwrap();
+            let goal = &centre.scenario.goal;
+            let found = (goal.target_wait_seconds, goal.cut_offs.len(), centre.assumptions[0].source);
+            assert_eq!(found, (seconds, carriers, source), "{keys} {flags}");
+            assert_eq!(centre.policy.time_zone, zone, "{keys} {flags}");
+        }
+    }
 }

@@ -20,6 +20,10 @@ use crate::core::demand::forecast::{ProfileForecast, slot_seconds_for};
 use crate::core::demand::outlook::ArrivalForecast as _;
 use crate::core::{CutOff, DecisionRecord, Interval, Observation, Workload};
 use crate::trigger::scaled_object::load_trigger;
+use crate::trigger::yaml::without_place;
+
+/// What some editors and shells put before a text.
+const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 
 /// Arguments of `decide`.
 #[derive(Debug, clap::Args)]
@@ -115,12 +119,13 @@ impl Filter {
     }
 
     fn decide(&mut self, line: &[u8]) -> Result<DecisionRecord, String> {
-        let start = line.iter().position(|byte| !byte.is_ascii_whitespace()).unwrap_or(0);
-        if line.get(start) != Some(&b'{') {
+        let line = line.strip_prefix(BYTE_ORDER_MARK).unwrap_or(line).trim_ascii();
+        if !line.starts_with(b"{") {
             // serde would take a list of the fields' values in their order.
             return Err("not an observation: must be one JSON object".to_owned());
         }
-        let observation: Observation = serde_json::from_slice(line).map_err(|error| in_words(&error))?;
+        let observation: Observation =
+            serde_json::from_slice(line).map_err(|error| in_words(line, &error))?;
         self.learn_history(observation.at);
         let mut record = self.workload.step(&observation).map_err(|error| error.to_string())?;
         if !self.inputs {
@@ -151,11 +156,25 @@ impl Filter {
     }
 }
 
-/// Without serde's own "line 1": the number that counts is the line of the input.
-fn in_words(error: &serde_json::Error) -> String {
+/// Without serde's own "line 1", as the number that counts is the line of the input; a value with its key.
+fn in_words(line: &[u8], error: &serde_json::Error) -> String {
     let text = error.to_string();
-    let words = text.rsplit_once(" at line ").map_or(text.as_str(), |(words, _)| words);
-    format!("not an observation: {words} (column {})", error.column())
+    let words = without_place(&text)
+        .replace("expected u32", "expected a whole number of 0 or above")
+        .replace("expected f64", "expected a number")
+        .replace("expected struct ", "expected an object: ");
+    let is_of_a_value =
+        error.is_data() && !["missing", "unknown", "duplicate"].iter().any(|start| words.starts_with(start));
+    let key = is_of_a_value.then(|| last_key(&line[..error.column().min(line.len())])).flatten();
+    let key = key.map(|key| format!("{key}: ")).unwrap_or_default();
+    format!("not an observation: {key}{words} (column {})", error.column())
+}
+
+/// The key before a place in JSON.
+fn last_key(before: &[u8]) -> Option<String> {
+    let before = String::from_utf8_lossy(before);
+    let (head, _) = before.rsplit_once("\":")?;
+    head.rsplit('"').next().map(str::to_owned)
 }
 
 #[cfg(test)]
@@ -190,6 +209,34 @@ mod tests {
         assert_eq!(answers[2]["line"], 5);
         assert!(answers[2]["error"].as_str().unwrap().contains("`queu`"), "{}", answers[2]);
         assert_eq!(answers[3]["at"], "2026-11-27T08:00:10Z");
+    }
+
+    #[test]
+    fn a_value_that_is_wrong_is_told_with_its_key() {
+        let at = r#"{"at":"2026-11-27T08:00:00Z","#;
+        for (line, expected) in [
+            (
+                r#"{"at":5}"#.to_owned(),
+                "at: invalid type: integer `5`, expected a timestamp string (column 7)",
+            ),
+            (
+                format!(r#"{at}"queue":{{"visible":"4","in_flight":1}}}}"#),
+                "visible: invalid type: string \"4\", expected a number (column 51)",
+            ),
+            (
+                format!(r#"{at}"replicas":{{"ready":3.5,"wanted":1}}}}"#),
+                "ready: invalid type: floating point `3.5`, expected a whole number of 0 or above (column 52)",
+            ),
+            (format!(r#"{at}"queue":{{"visible":4}}}}"#), "missing field `in_flight` (column 50)"),
+            (format!(r#"{at}"a at line b":1}}"#), "unknown field `a at line b`, expected one of"),
+            (at.to_owned(), "EOF while parsing a value (column 29)"),
+        ] {
+            let error = answers(&line)[0]["error"].as_str().unwrap().to_owned();
+            let words = error.strip_prefix("not an observation: ").unwrap_or(&error);
+            assert!(words.starts_with(expected), "{line}\n{error}");
+        }
+        let marked = answers("\u{feff}{\"at\":\"2026-11-27T08:00:00Z\"}\r\n");
+        assert_eq!(marked[0]["at"], "2026-11-27T08:00:00Z");
     }
 
     #[test]

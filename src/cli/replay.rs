@@ -5,6 +5,7 @@
 //! record cannot be read or decided again.
 
 mod compare;
+mod foreign;
 mod settings;
 
 use std::collections::BTreeMap;
@@ -18,6 +19,7 @@ use serde::Serialize;
 
 use super::forecast::{new_table, say};
 use super::report::Output;
+use super::report::words::counted;
 use crate::core::Policy;
 use crate::telemetry::records::{Kept, files_of, read};
 use crate::trigger::scaled_object::load_trigger;
@@ -34,8 +36,8 @@ pub(super) struct ReplayArguments {
     #[arg(long, value_name = "FILE")]
     trigger: Option<PathBuf>,
     /// Differences that the table shows; all are counted, and JSON has all.
-    #[arg(long, default_value_t = 20, value_name = "COUNT")]
-    show: usize,
+    #[arg(long, default_value_t = 20, value_name = "COUNT", allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(0..))]
+    show: u32,
     /// Output format.
     #[arg(long, value_enum, default_value_t = Output::Table)]
     output: Output,
@@ -96,7 +98,7 @@ pub(super) fn run(arguments: &ReplayArguments) -> anyhow::Result<ExitCode> {
         }
     };
     match arguments.output {
-        Output::Table => say(&text(&report, arguments.show))?,
+        Output::Table => say(&text(&report, usize::try_from(arguments.show)?))?,
         Output::Json => say(&serde_json::to_string_pretty(&report)?)?,
     }
     Ok(match (report.unusable.is_empty() && report.decisions > 0, report.differ) {
@@ -117,6 +119,14 @@ fn gather(records: &[PathBuf], settings: Option<&Policy>) -> anyhow::Result<Repo
         let read = read(file)?;
         if read.cut_off {
             report.cut_off.push(file.display().to_string());
+        }
+        if let Some(kind) = foreign::of(&read.lines) {
+            let place = file.display().to_string();
+            let reason = format!(
+                "is no file of decision records, it seems to be {kind}; give what `serve --record-dir` wrote, or lines of `decide --inputs`"
+            );
+            report.unusable.push(Unusable { place, reason });
+            continue;
         }
         let bar = ProgressBar::new(read.lines.len() as u64).with_message(file.display().to_string());
         for (number, line) in read.lines.iter().progress_with(bar) {
@@ -143,7 +153,10 @@ fn take(
         Ok(kept) => kept,
         Err(error) => {
             let reason = error.to_string();
-            return unusable(format!("is not a decision record: {}", without_place(&reason)));
+            // serde would take a list for an object, and tells names of types where neither came.
+            let is_object = line.trim_start().starts_with('{');
+            let words = if is_object { without_place(&reason) } else { "must be one JSON object" };
+            return unusable(format!("is not a decision record: {words}"));
         }
     };
     let again = match decide_again(&kept, settings) {
@@ -190,7 +203,9 @@ fn text(report: &Report, show: usize) -> String {
             mean(workload.replicas_again),
         ]);
     }
-    parts.push(table.to_string());
+    if !report.workloads.is_empty() {
+        parts.push(table.to_string());
+    }
     for difference in report.differences.iter().take(show) {
         let changes: Vec<String> = difference.changes.iter().map(ToString::to_string).collect();
         let causes: Vec<String> = difference.causes.iter().map(ToString::to_string).collect();
@@ -216,9 +231,14 @@ fn text(report: &Report, show: usize) -> String {
     for file in &report.cut_off {
         parts.push(format!("note: {file} ends in the middle (still being written, or its writer was killed); what is whole was taken"));
     }
+    if report.decisions == 0 && report.unusable.is_empty() {
+        parts.push(
+            "there is no whole record in the files; before the first decision they are empty".to_owned(),
+        );
+    }
     parts.push(format!(
-        "{} decisions taken again by version {}: {} the same, {} differ, {} could not be taken again",
-        report.decisions,
+        "{} taken again by version {}: {} the same, {} differ, {} could not be taken again",
+        counted(report.decisions, "decision"),
         report.version,
         report.same,
         report.differ,

@@ -14,6 +14,8 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::core::observation::Interval;
 
+mod rows;
+
 /// A history that was read.
 #[derive(Debug, Clone)]
 pub struct History {
@@ -33,12 +35,9 @@ pub enum HistoryError {
     /// The file cannot be read as CSV.
     #[error("history is not readable as CSV: {0}; it needs lines `timestamp,count`")]
     Csv(#[from] csv::Error),
-    /// The first line is not the header.
-    #[error("line 1: header is {found:?}, it must be \"timestamp,count\"")]
-    Header {
-        /// The line that came.
-        found: String,
-    },
+    /// The file cannot be read at all.
+    #[error("{0}")]
+    Read(#[from] std::io::Error),
     /// A row is wrong by itself or in its place.
     #[error("line {line}: {what}")]
     Row {
@@ -48,7 +47,7 @@ pub enum HistoryError {
         what: String,
     },
     /// Too few rows.
-    #[error("history has {rows} rows, it needs at least 2 to know its grid")]
+    #[error("needs at least 2 rows below the header `timestamp,count` to know its grid, has {rows}")]
     Short {
         /// Rows that came.
         rows: usize,
@@ -72,8 +71,10 @@ impl Row {
 ///
 /// # Errors
 /// [`HistoryError`] with the line and what would be right.
-pub fn read(input: impl Read, zone: &TimeZone) -> Result<History, HistoryError> {
-    let rows = parse(input)?;
+pub fn read(mut input: impl Read, zone: &TimeZone) -> Result<History, HistoryError> {
+    let mut bytes = Vec::new();
+    input.read_to_end(&mut bytes)?;
+    let rows = rows::parse(&bytes)?;
     let step_seconds = step_of(&rows)?;
     let missing = check_grid(&rows, step_seconds, zone)?;
     let intervals = Vec::with_capacity(rows.len());
@@ -115,45 +116,6 @@ pub fn write(
     }
     writer.flush()?;
     Ok(())
-}
-
-fn parse(input: impl Read) -> Result<Vec<Row>, HistoryError> {
-    let mut reader =
-        csv::ReaderBuilder::new().has_headers(false).flexible(true).trim(csv::Trim::All).from_reader(input);
-    let mut rows = Vec::new();
-    for (index, record) in reader.records().enumerate() {
-        let record = record?;
-        let line = record.position().map_or(index as u64 + 1, csv::Position::line);
-        let fields: Vec<&str> = record.iter().collect();
-        if index == 0 {
-            if fields != ["timestamp", "count"] {
-                return Err(HistoryError::Header { found: fields.join(",") });
-            }
-            continue;
-        }
-        let wrong = |what: String| HistoryError::Row { line, what };
-        let [at, count] = fields[..] else {
-            return Err(wrong(format!("{} fields, a row has 2: `2024-11-29T08:00:00,120`", fields.len())));
-        };
-        let time: DateTime = at.parse().map_err(|_| {
-            wrong(format!(
-                "timestamp {at:?} is not a local time such as 2024-11-29T08:00:00 (no offset, no Z)"
-            ))
-        })?;
-        if at.ends_with(']') || at.rfind(['+', '-']).is_some_and(|place| place > 10) {
-            return Err(wrong(format!(
-                "timestamp {at:?} has an offset; write local times and give --time-zone"
-            )));
-        }
-        let value: f64 = count.parse().map_err(|_| wrong(format!("count {count:?} is not a number")))?;
-        if !(0.0..=1e15).contains(&value) {
-            return Err(wrong(format!(
-                "count {count} must be zero or more, and finite; leave the row out if unknown"
-            )));
-        }
-        rows.push(Row { line, at: time, count: value });
-    }
-    Ok(rows)
 }
 
 /// The most common difference of neighbouring rows.
@@ -374,16 +336,16 @@ mod tests {
                 "2024-01-01T02:00:00,-3",
                 "line 4: count -3 must be zero or more, and finite; leave the row out if unknown",
             ),
-            ("2024-01-01T02:00:00,many", "line 4: count \"many\" is not a number"),
+            ("2024-01-01T02:00:00,many", "line 4: count \"many\" is not a number such as 120 or 12.5"),
             (
-                "2024-01-01T02:00:00Z,1",
-                "line 4: timestamp \"2024-01-01T02:00:00Z\" is not a local time such as 2024-11-29T08:00:00 (no offset, no Z)",
+                "1711846800,1",
+                "line 4: timestamp \"1711846800\" is not a local time such as 2024-11-29T08:00:00 (no offset, no Z)",
             ),
             (
                 "2024-01-01T02:00:00+01:00,1",
                 "line 4: timestamp \"2024-01-01T02:00:00+01:00\" has an offset; write local times and give --time-zone",
             ),
-            ("2024-01-01T02:00:00", "line 4: 1 fields, a row has 2: `2024-11-29T08:00:00,120`"),
+            ("2024-01-01T02:00:00", "line 4: 1 field, a row has 2: `2024-11-29T08:00:00,120`"),
         ] {
             let error = read_text(&format!("{first}{row}"), "Europe/Prague").unwrap_err().to_string();
             assert_eq!(error, expected);
@@ -397,6 +359,6 @@ mod tests {
             "line 3: 2024-01-01T00:00:00 comes after 2024-01-01T01:00:00; rows must ascend"
         );
         let short = read_text("2024-01-01T00:00:00,1", "UTC").unwrap_err().to_string();
-        assert_eq!(short, "history has 1 rows, it needs at least 2 to know its grid");
+        assert_eq!(short, "needs at least 2 rows below the header `timestamp,count` to know its grid, has 1");
     }
 }

@@ -4,19 +4,20 @@ use jiff::Timestamp;
 
 use super::orders::{Orders, between_middles};
 use super::run::Cell;
-use super::scenario::{Scenario, ScenarioError};
+use super::scenario::{MOST_ORDERS_A_DAY, Scenario, ScenarioError};
 use super::units::{DAY, index, millis};
 use crate::core::Interval;
 
 /// Bins of at least this many minutes are drawn from the middle of one to that of the next, since a
 /// real rate does not jump at full hours.
 const SMOOTH_FROM_MINUTES: usize = 15;
+const MINUTES_A_DAY: usize = 1_440;
 
 /// A cell of the scenario's days whose orders are those of a history; `step_seconds` is its grid.
 /// Orders come at random within the grid, with the given variance over mean of a minute's count.
 ///
 /// # Errors
-/// When the scenario contradicts itself.
+/// When the scenario contradicts itself, or a day has more orders than can be lived through.
 pub fn cell_of(
     scenario: Scenario,
     history: &[Interval],
@@ -24,6 +25,12 @@ pub fn cell_of(
     dispersion: f64,
 ) -> Result<Cell, ScenarioError> {
     let rates = rates(scenario.origin(), index(scenario.end() / DAY), history, step_seconds);
+    let most = rates.chunks(MINUTES_A_DAY).map(|day| day.iter().sum()).fold(0.0, f64::max);
+    if most > MOST_ORDERS_A_DAY {
+        let problem =
+            format!("orders: {most:.0} on one day, must be {MOST_ORDERS_A_DAY} at most to be lived through");
+        return Err(ScenarioError::Invalid { name: scenario.name, problems: vec![problem] });
+    }
     let orders = Orders::of_rates(&scenario, &rates, dispersion);
     Cell::with_orders(scenario, orders)
 }
@@ -31,7 +38,7 @@ pub fn cell_of(
 /// Orders a minute over `days` of 24 hours from `origin` on; a step that no interval knows has none.
 fn rates(origin: Timestamp, days: usize, history: &[Interval], step_seconds: i64) -> Vec<f64> {
     let minutes = index((step_seconds / 60).max(1));
-    let bins_a_day = 1_440 / minutes;
+    let bins_a_day = MINUTES_A_DAY / minutes;
     // one more at both ends, so that the edges are drawn as the middle is
     let mut bins = vec![0.0; days * bins_a_day + 2];
     let width = millis(minutes as f64 * 60.0);
@@ -99,6 +106,15 @@ mod tests {
         ];
         let found = rates(origin, 1, &halves, 30);
         assert!((found[0] - 7.0).abs() < 1e-9 && found[1].abs() < 1e-9);
+    }
+
+    #[test]
+    fn a_day_of_too_many_orders_is_refused() {
+        let scenario = Scenario { days: 1, warm_up_days: 0, ..Scenario::default() };
+        let many: Vec<Interval> = (0..24).map(|at| hour(scenario.origin(), at, 1e12)).collect();
+        let error = cell_of(scenario, &many, 3600, 1.0).err().map(|error| error.to_string());
+        let expected = "scenario ordinary: orders: 23750000000000 on one day, must be 5000000 at most to be lived through";
+        assert_eq!(error.as_deref(), Some(expected));
     }
 
     #[test]

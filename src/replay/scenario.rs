@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::units::{DAY, Millis, millis};
 use crate::core::CutOff;
 use crate::core::demand::calendar::{Calendar, CalendarSpec};
-use crate::trigger::yaml::without_place;
+use crate::trigger::yaml;
 
 mod cut_offs;
 mod defaults;
@@ -21,6 +21,9 @@ pub mod docs;
 mod validate;
 
 pub use cut_offs::CutOffMoment;
+
+/// Most orders of one day: more would take memory and hours without end.
+pub const MOST_ORDERS_A_DAY: f64 = 5_000_000.0;
 
 /// Why a scenario can't be used.
 #[derive(Debug, thiserror::Error)]
@@ -39,7 +42,7 @@ pub enum ScenarioError {
         /// The file.
         path: PathBuf,
         /// Counted from 1.
-        line: u64,
+        line: usize,
         /// What is wrong there.
         message: String,
     },
@@ -392,10 +395,10 @@ impl Scenario {
     /// # Errors
     /// When it is not a scenario or contradicts itself.
     pub fn parse(text: &str) -> Result<Self, ScenarioError> {
-        let scenario: Self = serde_saphyr::from_str(text).map_err(|error| ScenarioError::Parse {
+        let scenario: Self = yaml::read(text).map_err(|error| ScenarioError::Parse {
             path: PathBuf::from("scenario"),
-            line: error.location().map_or(1, |location| location.line().max(1)),
-            message: without_place(&error.without_snippet().to_string()).to_owned(),
+            line: error.place.line,
+            message: error.message,
         })?;
         scenario.validate()?;
         Ok(scenario)

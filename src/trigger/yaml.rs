@@ -7,6 +7,10 @@ use std::collections::{HashMap, HashSet};
 
 use serde_saphyr::granit_parser::{Event, Parser, ScalarStyle, Span};
 
+mod typed;
+
+pub(crate) use typed::read;
+
 /// Most nodes of one file, aliases written out: bounds what a small file can blow up to.
 const MOST_NODES: usize = 100_000;
 
@@ -17,12 +21,28 @@ pub(crate) struct Place {
     pub(crate) column: usize,
 }
 
-/// What serde's reader says, without the place that it ends with, as places are told in front, and
-/// without its advice to programmers.
+/// What serde's readers say of YAML or JSON, without the place that it ends with, as places are told in
+/// front; and types in plain words.
 pub(crate) fn without_place(message: &str) -> &str {
-    let ends = [" at line ", ", set DuplicateKeyPolicy"];
-    let end = ends.iter().filter_map(|end| message.find(end)).min();
-    &message[..end.unwrap_or(message.len())]
+    let is_place = |text: &str| {
+        text.split([',', ' ']).all(|part| part == "column" || part.bytes().all(|byte| byte.is_ascii_digit()))
+    };
+    // The two places of what an alias stands for.
+    let mut words = message.split_once(" (defined at line ").map_or(message, |(words, _)| words);
+    while let Some((before, _)) = words.rsplit_once(" at line ").filter(|(_, place)| is_place(place)) {
+        words = before;
+    }
+    match words {
+        "invalid u32" => "must be a whole number from 0 to 4294967295",
+        "invalid u64" => "must be a whole number of 0 or above",
+        "invalid floating point" => "must be a number such as 2.5",
+        "invalid boolean" => "must be true or false",
+        "expected mapping start" => "must be a mapping of keys to values",
+        "expected sequence start" => "must be a list (a YAML sequence)",
+        "expected string scalar" => "must be a text",
+        "expected end of mapping after enum variant value" => "must have one key, not several",
+        words => words,
+    }
 }
 
 /// One node.
@@ -134,7 +154,7 @@ impl Node {
         }
     }
 
-    fn is_null(&self) -> bool {
+    pub(crate) fn is_null(&self) -> bool {
         matches!(&self.data, Data::Scalar { text, is_string: false } if matches!(text.as_str(), "" | "~" | "null" | "Null" | "NULL"))
     }
 

@@ -99,6 +99,11 @@ fn bad_input_is_named_with_its_place() {
         (0..48).map(|hour| format!("2026-03-{:02}T{:02}:00:00,5\n", 28 + hour / 24, hour % 24)).collect();
     folder.write("zone.csv", &format!("timestamp,count\n{}", spring.concat()));
     folder.write("kafka.yaml", &KEDA.replace("type: cron", "type: kafka"));
+    folder.write("semicolons.csv", &good.replace(',', ";"));
+    folder.write("huge.csv", &good.replace(",20", ",20000000000"));
+    folder.write("two.yaml", "days: 2\n---\ndays: 3\n");
+    folder.write("words.yaml", "pods:\n  max: lots\n");
+    folder.write("trace.yaml", "orders: {trace: {path: missing.csv}}\n");
     folder.write("contradiction.yaml", "days: 3\nwarm_up_days: 3\npods: {min: 9, max: 4, initial: 2}\n");
     let mut shown = String::new();
     for arguments in [
@@ -113,7 +118,18 @@ fn bad_input_is_named_with_its_place() {
         USUAL.replace("--service-time 60s", "--service-time -90s"),
         USUAL.replace("--days 1", "--days 20"),
         USUAL.replace("--days 1", "--days 0"),
+        USUAL.replace("--days 1", "--from 2026-11-02T10:00"),
+        USUAL.replace("--days 1", "--days 1 --from 2027-01-01"),
+        USUAL.replace("--days 1", "--days 1 --node-limit -1"),
+        USUAL.replace("--days 1", "--days 1 --seed -1"),
         USUAL.replace("orders.csv", "missing.csv"),
+        USUAL.replace("orders.csv", "semicolons.csv"),
+        USUAL.replace("orders.csv", "huge.csv"),
+        "backtest".to_owned(),
+        "backtest --scenario contradiction.yaml --grace 5m".to_owned(),
+        "backtest --scenario two.yaml".to_owned(),
+        "backtest --scenario words.yaml".to_owned(),
+        "backtest --scenario trace.yaml".to_owned(),
         "backtest --scenario contradiction.yaml".to_owned(),
         "backtest --scenario missing.yaml".to_owned(),
     ] {

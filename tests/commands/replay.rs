@@ -91,9 +91,24 @@ fn what_cannot_be_taken_again_is_named() {
     for part in [
         "records.ndjson:2: has no inputs",
         "records.ndjson:3: has no policy",
-        "records.ndjson:4: is not a decision record: expected ident\n",
+        "records.ndjson:4: is not a decision record: must be one JSON object\n",
     ] {
         assert!(text.contains(part), "{part}\n{text}");
+    }
+    folder.write("empty.ndjson", "\n");
+    for (file, expected) in [
+        (
+            "orders.csv",
+            "orders.csv: is no file of decision records, it seems to be CSV with the header \"timestamp,count\"; give",
+        ),
+        (
+            "keda.yaml",
+            "keda.yaml: is no file of decision records, it seems to be YAML of kind ScaledObject; give",
+        ),
+        ("empty.ndjson", "there is no whole record in the files"),
+    ] {
+        let text = folder.says(&format!("replay {file}"), 2);
+        assert!(text.starts_with(expected), "{text}");
     }
     let output = folder.run("replay missing.ndjson");
     assert_eq!(output.status.code(), Some(2));

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::contest::Contest;
 use crate::cli::centre::Assumption;
 use crate::cli::forecast::new_compact_table;
-use crate::cli::report::words::{decimal, grouped, percent, signed, span};
+use crate::cli::report::words::{counted, decimal, grouped, percent, signed, span};
 use crate::replay::scenario::Scenario;
 use crate::replay::score::Score;
 use crate::replay::trail::Trail;
@@ -138,7 +138,10 @@ impl ContestReport {
             row("wait, 99th percentile", &|run| span(run.score.wait_p99_seconds)),
             row("wait, longest", &|run| span(run.score.wait_max_seconds)),
             row("replica-hours", &|run| decimal(run.score.replica_hours, 1)),
-            row("over the work in the orders", &|run| format!("{:.3}", run.hours_over_work)),
+            row("over the work in the orders", &|run| match run.score.orders {
+                0 => "no orders".to_owned(),
+                _ => format!("{:.3}", run.hours_over_work),
+            }),
             row("node-hours", &|run| decimal(run.score.node_hours, 1)),
         ];
         if self.runs.iter().any(|run| run.node_cost.is_some()) {
@@ -174,8 +177,8 @@ impl ContestReport {
     /// The heading's second line.
     pub(super) fn subtitle(&self) -> String {
         format!(
-            "{} days from {} ({}), {} orders, seed {}",
-            self.days,
+            "{} from {} ({}), {} orders, seed {}",
+            counted(self.days as usize, "day"),
             self.from.strftime("%a %Y-%m-%d"),
             self.time_zone,
             grouped(self.orders),
@@ -211,11 +214,12 @@ pub(in crate::cli) fn about_killed(killed: u32, scenario: &Scenario) -> Option<S
     let wish = 3.0 * service.mean_seconds;
     (killed > 0 && service.grace_seconds < wish).then(|| {
         format!(
-            "{} orders were taken from workers that were killed in the middle of them, and began again later: terminationGracePeriodSeconds is {:.0}, an order takes {:.0} s on average; set it to {:.0} (and tell it by --grace)",
+            "{} {} taken from workers that were killed in the middle of their work, and began again later: terminationGracePeriodSeconds is {}, an order takes {} s on average; set it to {} (and tell it by --grace)",
             grouped(killed),
-            service.grace_seconds,
-            service.mean_seconds,
-            wish.ceil()
+            if killed == 1 { "order was" } else { "orders were" },
+            decimal(service.grace_seconds, 0),
+            decimal(service.mean_seconds, 0),
+            decimal(wish.ceil(), 0)
         )
     })
 }
@@ -266,9 +270,10 @@ fn verdict(now: &RunReport, other: &RunReport) -> String {
         decimal(other.score.actions_per_day, 0),
         decimal(now.score.actions_per_day, 0)
     );
+    // A name with a colon in it would part the sentence.
+    let name = if other.name.contains(':') { format!("{:?}", other.name) } else { other.name.clone() };
     format!(
-        "Under {}, compared with \"{}\": {orders}, {node_words}, {hours}, {actions}. {}",
-        other.name,
+        "Under {name}, compared with \"{}\": {orders}, {node_words}, {hours}, {actions}. {}",
         now.name,
         advice(now, other, nodes)
     )

@@ -79,7 +79,7 @@ fn grounds(page: &mut Page, figures: &ContestReport) {
         })
         .collect();
     if !rows.is_empty() {
-        page.table(&["assumed", "value", "from"], &rows, |_| false);
+        page.words(&["assumed", "value", "from"], &rows);
     }
     for note in &figures.notes {
         page.paragraph(note);

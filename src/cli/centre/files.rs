@@ -7,6 +7,7 @@ use anyhow::{Context as _, anyhow};
 
 use crate::calendar::{LoadError, load_spec};
 use crate::core::demand::calendar::CalendarSpec;
+use crate::replay::run::Cell;
 use crate::replay::scenario::{Scenario, ScenarioError};
 use crate::trigger::yaml;
 
@@ -18,8 +19,8 @@ pub(in crate::cli) fn read_calendar(path: &Path) -> anyhow::Result<CalendarSpec>
     })
 }
 
-/// Loads `--scenario FILE`; each contradiction with its line.
-pub(in crate::cli) fn read_scenario(path: &Path) -> anyhow::Result<Scenario> {
+/// The scenario of `--scenario FILE`; each contradiction with its line.
+fn read_scenario(path: &Path) -> anyhow::Result<Scenario> {
     Scenario::load(path).or_else(|error| match error {
         ScenarioError::Read { path, source } => {
             Err(source).with_context(|| format!("--scenario {}", path.display()))
@@ -29,6 +30,17 @@ pub(in crate::cli) fn read_scenario(path: &Path) -> anyhow::Result<Scenario> {
             Err(anyhow!(in_lines(path, &text, &problems)))
         }
         other @ (ScenarioError::Parse { .. } | ScenarioError::Orders { .. }) => Err(other.into()),
+    })
+}
+
+/// The scenario with its orders; those of a recorded series come out of a file of their own.
+pub(in crate::cli) fn read_cell(path: &Path) -> anyhow::Result<Cell> {
+    Cell::new(read_scenario(path)?).map_err(|error| match error {
+        ScenarioError::Orders { source, .. } => anyhow!("{}: orders.trace: {source}", path.display()),
+        other
+        @ (ScenarioError::Read { .. } | ScenarioError::Parse { .. } | ScenarioError::Invalid { .. }) => {
+            other.into()
+        }
     })
 }
 

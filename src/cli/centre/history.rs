@@ -15,7 +15,7 @@ use crate::replay::recorded::first_gap;
 /// Days that are lived through where nothing is said.
 const USUAL_DAYS: i64 = 14;
 /// Most days of one run.
-const MOST_DAYS: u32 = 399;
+pub(in crate::cli) const MOST_DAYS: u32 = 399;
 
 /// A history and its file.
 #[derive(Debug, Clone)]
@@ -42,14 +42,15 @@ pub(in crate::cli) struct Stretch {
 impl Recorded {
     /// Reads `--history FILE`.
     pub(in crate::cli) fn open(path: &Path, zone: &TimeZone) -> anyhow::Result<Self> {
-        let text = std::fs::read_to_string(path).with_context(|| format!("--history {}", path.display()))?;
+        let bytes = std::fs::read(path).with_context(|| format!("--history {}", path.display()))?;
         let shown = path.display();
-        let history = csv::read(text.as_bytes(), zone).map_err(|error| match error {
+        let history = csv::read(bytes.as_slice(), zone).map_err(|error| match error {
             HistoryError::Row { line, what } => anyhow::anyhow!("{shown}:{line}: {what}"),
-            other @ (HistoryError::Csv(_) | HistoryError::Header { .. } | HistoryError::Short { .. }) => {
+            other @ (HistoryError::Csv(_) | HistoryError::Read(_) | HistoryError::Short { .. }) => {
                 anyhow::anyhow!("{shown}: {other}")
             }
         })?;
+        let text = String::from_utf8_lossy(&bytes).into_owned();
         if let Some(odd) = history.warnings.first() {
             let place = odd.strip_prefix("line ").unwrap_or(odd);
             let place = place.split(": its ").next().unwrap_or(place);
@@ -103,9 +104,13 @@ impl Recorded {
         let available = i64::from((end - from).get_days());
         ensure!(
             from >= begin && available >= 1,
-            "{shown}: has whole days from {begin} to {}; {} begin on {from}",
+            "{shown}: has whole days from {begin} to {}; {} {from}",
             end.yesterday()?,
-            days.map_or_else(|| "the days asked for".to_owned(), |days| format!("the {days} days asked for"))
+            match days {
+                None => "the days asked for begin on".to_owned(),
+                Some(1) => "the day asked for is".to_owned(),
+                Some(days) => format!("the {days} days asked for begin on"),
+            }
         );
         let days = days.unwrap_or(u32::try_from(available.min(USUAL_DAYS))?);
         ensure!(

@@ -14,7 +14,7 @@ use crate::telemetry::records::Kept;
 /// Parts of a record that are words or fingerprints, not numbers.
 const WORDS: [&str; 3] = ["reason", "policy_version", "inputs"];
 
-/// A decision taken again.
+/// A decision taken again; of its changes that of the number comes first.
 #[derive(Debug)]
 pub(super) struct Again {
     pub(super) desired: Option<u32>,
@@ -32,7 +32,19 @@ pub(super) struct Change {
 
 impl fmt::Display for Change {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "{} {} -> {}", self.field, self.recorded, self.again)
+        write!(out, "{} {} -> {}", self.field, rounded(&self.recorded), rounded(&self.again))
+    }
+}
+
+/// A value without digits that nobody compares; JSON has them all.
+fn rounded(value: &Value) -> Value {
+    match value {
+        Value::Number(number) if !(number.is_u64() || number.is_i64()) => {
+            number.as_f64().map_or(Value::Null, |number| ((number * 1000.0).round() / 1000.0).into())
+        }
+        Value::Array(items) => items.iter().map(rounded).collect(),
+        Value::Object(fields) => fields.iter().map(|(name, value)| (name.clone(), rounded(value))).collect(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => value.clone(),
     }
 }
 
@@ -52,6 +64,13 @@ pub(super) enum Cause {
         /// Of the policy beside it.
         policy: String,
     },
+    /// The record has no policy, and the one given is not the one that its fingerprint names.
+    Given {
+        /// As the record says.
+        recorded: String,
+        /// Of the settings given.
+        given: String,
+    },
     /// Another version decided.
     Version {
         /// The one that decided.
@@ -70,6 +89,10 @@ impl fmt::Display for Cause {
             Self::Fingerprint { recorded, policy } => write!(
                 out,
                 "of the configuration: the decision was taken under policy {recorded}, the policy in the line is {policy}"
+            ),
+            Self::Given { recorded, given } => write!(
+                out,
+                "of the configuration: the decision was taken under policy {recorded}, --trigger gives {given}; the line has no policy, so which keys differ is not known"
             ),
             Self::Version { recorded, this } => {
                 write!(out, "of the version: {recorded} decided, this is {this}")
@@ -114,6 +137,7 @@ fn changes(recorded: &DecisionRecord, again: &DecisionRecord) -> Vec<Change> {
     let mut names: Vec<&String> =
         old.keys().chain(new.keys().filter(|key| !old.contains_key(*key))).collect();
     names.retain(|name| !WORDS.contains(&name.as_str()));
+    names.sort_by_key(|name| name.as_str() != "desired");
     let value = |fields: &serde_json::Map<String, Value>, name: &str| {
         fields.get(name).cloned().unwrap_or(Value::Null)
     };
@@ -134,7 +158,13 @@ fn causes(kept: &Kept, settings: Option<&Policy>) -> Vec<Cause> {
                 causes.push(Cause::Configuration { keys });
             }
         }
-        (Some(policy), None) | (None, Some(policy)) => {
+        (Some(given), None) => {
+            let given = policy_version(given);
+            if &given != recorded {
+                causes.push(Cause::Given { recorded: recorded.clone(), given });
+            }
+        }
+        (None, Some(policy)) => {
             let policy = policy_version(policy);
             if &policy != recorded {
                 causes.push(Cause::Fingerprint { recorded: recorded.clone(), policy });
@@ -185,6 +215,12 @@ mod tests {
         let again = decide_again(&kept(&old), Some(&new)).unwrap();
         assert_eq!(again.desired, Some(7));
         assert_eq!(again.causes, [Cause::Configuration { keys: vec!["maxReplicas 100 -> 7".to_owned()] }]);
+        assert_eq!(again.changes[0].field, "desired");
+
+        let mut bare = kept(&old);
+        bare.policy = None;
+        let causes = decide_again(&bare, Some(&new)).unwrap().causes;
+        assert!(matches!(causes[..], [Cause::Given { .. }]), "{causes:?}");
 
         let mut edited = kept(&old);
         edited.policy = Some(new);
@@ -200,6 +236,17 @@ mod tests {
 
         older.version = Some(env!("CARGO_PKG_VERSION").to_owned());
         assert_eq!(decide_again(&older, None).unwrap().causes, [Cause::Unknown]);
+    }
+
+    #[test]
+    fn a_change_is_shown_with_digits_that_count() {
+        let change = Change {
+            field: "late_first".to_owned(),
+            recorded: Value::Null,
+            again: serde_json::json!({"orders": 80.017_603_86, "raise_to": 20, "at": ["x", 0.5]}),
+        };
+        let expected = r#"late_first null -> {"at":["x",0.5],"orders":80.018,"raise_to":20}"#;
+        assert_eq!(change.to_string(), expected);
     }
 
     #[test]

@@ -7,6 +7,7 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
 use super::page::escape;
+use super::words::decimal;
 
 const WIDTH: f64 = 920.0;
 const HEIGHT: f64 = 210.0;
@@ -33,7 +34,7 @@ pub(in crate::cli) struct Chart<'a> {
     pub(in crate::cli) lines: Vec<Line>,
     /// A level to compare with, and its name.
     pub(in crate::cli) level: Option<(String, f64)>,
-    /// Drawn as steps: the value holds until the next point.
+    /// Drawn as steps: the value holds until the next point, and the last one to the end of the axis.
     pub(in crate::cli) steps: bool,
 }
 
@@ -92,8 +93,9 @@ impl Chart<'_> {
     }
 
     fn axes(&self, html: &mut String, top: f64) {
-        for quarter in 0..=4 {
-            let value = top * f64::from(quarter) / 4.0;
+        let parts = parts(top);
+        for part in 0..=parts {
+            let value = top * f64::from(part) / f64::from(parts);
             let y = y(value, top);
             let _ = write!(
                 html,
@@ -132,6 +134,9 @@ impl Chart<'_> {
                 (false, false) => write!(path, "L{x:.1},{y:.1}"),
             };
         }
+        if self.steps && !path.is_empty() {
+            let _ = write!(path, "H{:.1}", self.x(self.to));
+        }
         path
     }
 
@@ -145,16 +150,26 @@ fn y(value: f64, top: f64) -> f64 {
     HEIGHT - BOTTOM - value.min(top) / top * (HEIGHT - TOP - BOTTOM)
 }
 
-/// The next number of the kind 1, 2, 4, 6, 8 times a power of ten: its quarters are short to write.
+/// The next number of the kind 1, 2, 4, 6, 8 times a power of ten: its parts are short to write.
 fn nice(value: f64) -> f64 {
     let power = 10.0_f64.powf(value.log10().floor());
     let step = [1.0, 2.0, 4.0, 6.0, 8.0, 10.0].into_iter().find(|step| step * power >= value * 0.999);
     step.unwrap_or(10.0) * power
 }
 
+/// Into how many parts an axis is divided, so that each is whole: most of what is drawn is counted.
+fn parts(top: f64) -> u32 {
+    let is_whole = |parts: &u32| (top / f64::from(*parts)).fract() == 0.0;
+    [4, 3, 5, 2, 1].into_iter().find(is_whole).unwrap_or(4)
+}
+
 fn label(value: f64) -> String {
     let rounded = (value * 100.0).round() / 100.0;
-    if rounded >= 10_000.0 { format!("{} k", rounded / 1000.0) } else { rounded.to_string() }
+    match rounded {
+        many if many >= 10_000.0 => format!("{} k", many / 1000.0),
+        some if some >= 1000.0 => decimal(some, 0),
+        few => few.to_string(),
+    }
 }
 
 #[cfg(test)]
@@ -166,7 +181,8 @@ mod tests {
         for (top, end) in [(1.0, 1.0), (3.0, 4.0), (37.0, 40.0), (401.0, 600.0), (99_000.0, 100_000.0)] {
             assert!((nice(top) - end).abs() < 1e-9, "{top} ends on {}", nice(top));
         }
-        assert_eq!([0.0, 0.25, 12.5, 2500.0, 25_000.0].map(label), ["0", "0.25", "12.5", "2500", "25 k"]);
+        assert_eq!([0.0, 0.25, 12.5, 2500.0, 25_000.0].map(label), ["0", "0.25", "12.5", "2,500", "25 k"]);
+        assert_eq!([1.0, 2.0, 4.0, 6.0, 10.0, 60.0, 100.0].map(parts), [1, 2, 4, 3, 5, 4, 4]);
     }
 
     #[test]
@@ -184,7 +200,9 @@ mod tests {
             steps: true,
         };
         let html = chart.html();
-        for part in ["Backlog &lt;orders&gt;", "class=\"line s1\"", ">09:00<", ">4<", "target", "H479.0V"] {
+        for part in
+            ["Backlog &lt;orders&gt;", "class=\"line s1\"", ">09:00<", ">4<", "target", "H479.0V", "H896.0\""]
+        {
             assert!(html.contains(part), "{part}: {html}");
         }
     }

@@ -45,7 +45,16 @@ impl Page {
         rows: &[Vec<String>],
         marked: impl Fn(usize) -> bool,
     ) {
-        self.body.push_str("<div class=\"wide\"><table><thead><tr>");
+        self.rows("table", header, rows, marked);
+    }
+
+    /// A table of words: to the left, and broken where a line would be too long for the page.
+    pub(in crate::cli) fn words(&mut self, header: &[&str], rows: &[Vec<String>]) {
+        self.rows("table class=\"words\"", header, rows, |_| false);
+    }
+
+    fn rows(&mut self, tag: &str, header: &[&str], rows: &[Vec<String>], marked: impl Fn(usize) -> bool) {
+        let _ = write!(self.body, "<div class=\"wide\"><{tag}><thead><tr>");
         for cell in header {
             let _ = write!(self.body, "<th>{}</th>", escape(cell));
         }

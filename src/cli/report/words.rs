@@ -12,9 +12,9 @@ pub(in crate::cli) fn decimal(figure: f64, decimals: usize) -> String {
     in_thousands(whole) + rest
 }
 
-/// `1 peak`, `2 peaks`.
+/// `1 peak`, `2 peaks`, `1,000 peaks`.
 pub(in crate::cli) fn counted(count: usize, one: &str) -> String {
-    format!("{count} {one}{}", if count == 1 { "" } else { "s" })
+    format!("{} {one}{}", in_thousands(&count.to_string()), if count == 1 { "" } else { "s" })
 }
 
 fn in_thousands(digits: &str) -> String {
@@ -80,6 +80,7 @@ mod tests {
             [decimal(1_234_567.89, 1), decimal(999.96, 1), decimal(0.5, 2), decimal(4321.0, 0)],
             ["1,234,567.9", "1,000.0", "0.50", "4,321"]
         );
-        assert_eq!([0, 1, 2].map(|count| counted(count, "peak")), ["0 peaks", "1 peak", "2 peaks"]);
+        let peaks = [0, 1, 2, 1000].map(|count| counted(count, "peak"));
+        assert_eq!(peaks, ["0 peaks", "1 peak", "2 peaks", "1,000 peaks"]);
     }
 }

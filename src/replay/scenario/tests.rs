@@ -43,7 +43,16 @@ fn what_is_wrong_is_named_by_its_field() {
         ("orders: {generator: {week: [1, 2]}}", "orders.generator.week: 2 must be 168"),
         ("orders: {generator: {dispersion: 0.5}}", "orders.generator.dispersion: 0.5"),
         ("orders: {generator: {peak: {day: 30, factor: 7}}}", "orders.generator.peak.day: 30"),
-        ("start: 2026-02-30", "date is not valid"),
+        ("orders: {generator: {orders_per_day: 100}}", "orders.generator.imports: 720 orders a day"),
+        ("orders: {generator: {day_deviation: 1000}}", "orders.generator.day_deviation: 1000 must be 0 to 1"),
+        ("orders: {generator: {peak: {day: 0, factor: 1e9}}}", "peak.factor: 1000000000 must be 0 to 166"),
+        ("orders: {generator: {imports: {per_day: 1e300}}}", "imports.per_day: 1e300 must be 0 to 5000000"),
+        ("orders: {generator: {bursts: [{day: 0, orders: 3}]}}", "orders.generator.bursts[0]: missing field"),
+        ("start: 2026-02-30", "start: is \"2026-02-30\": "),
+        ("pods:\n  max: lots", "scenario:2: pods.max: is \"lots\", must be a whole number"),
+        ("service: 5", "service: is \"5\", must be a mapping"),
+        ("days: 2\n---\ndays: 3", "scenario:3: is a second document"),
+        ("", "scenario:1: is empty"),
         (
             "sensors: {throughput_blackouts: [{from_hour: 9, hours: 0}]}",
             "sensors.throughput_blackouts[0].hours: 0",
@@ -60,9 +69,13 @@ fn what_is_wrong_is_named_by_its_field() {
 
 #[test]
 fn all_problems_are_reported_at_once() {
-    let error = Scenario::parse("days: 0\nservice: {mean_seconds: -1, concurrency: 0}").unwrap_err();
-    let ScenarioError::Invalid { problems, .. } = error else { panic!("{error}") };
-    assert!(problems.len() >= 3, "{problems:?}");
+    for (text, count) in
+        [("days: 0\nservice: {mean_seconds: -1, concurrency: 0}", 4), ("time_zone: Mars/Olympus", 1)]
+    {
+        let error = Scenario::parse(text).unwrap_err();
+        let ScenarioError::Invalid { problems, .. } = error else { panic!("{error}") };
+        assert_eq!(problems.len(), count, "{problems:?}");
+    }
 }
 
 #[test]
@@ -97,5 +110,5 @@ fn a_window_of_every_day_reaches_over_midnight() {
 #[test]
 fn a_field_given_twice_is_named_without_advice_to_programmers() {
     let error = Scenario::parse("days: 1\nseed: 2\ndays: 3\n").unwrap_err();
-    assert_eq!(error.to_string(), "scenario:3: duplicate mapping key: days");
+    assert_eq!(error.to_string(), "scenario:3: days: is written twice in one mapping; keep one");
 }

@@ -2,7 +2,10 @@
 
 use jiff::tz::TimeZone;
 
-use super::{Generator, OrderSource, Scenario, ScenarioError, Window};
+use super::{Generator, MOST_ORDERS_A_DAY, OrderSource, Scenario, ScenarioError, Window};
+
+/// Greatest standard deviation of a logarithm: with it one day in forty is above seven times the usual.
+const MOST_DEVIATION: f64 = 1.0;
 
 /// Collects problems, each beginning with the field's name.
 struct Problems(Vec<String>);
@@ -15,11 +18,19 @@ impl Problems {
     }
 
     fn positive(&mut self, field: &str, value: f64) {
-        self.require(value.is_finite() && value > 0.0, field, value, "above 0");
+        self.require(value.is_finite() && value > 0.0, field, shown(value), "above 0");
     }
 
     fn not_negative(&mut self, field: &str, value: f64) {
-        self.require(value.is_finite() && value >= 0.0, field, value, "0 or above");
+        self.require(value.is_finite() && value >= 0.0, field, shown(value), "0 or above");
+    }
+
+    fn dispersion(&mut self, field: &str, value: f64) {
+        self.require((1.0..=100.0).contains(&value), field, value, "1 (Poisson) to 100");
+    }
+
+    fn at_most(&mut self, field: &str, value: f64, most: f64) {
+        self.require((0.0..=most).contains(&value), field, shown(value), &format!("0 to {most}"));
     }
 
     fn window(&mut self, field: &str, window: &Window, days: u32) {
@@ -29,6 +40,11 @@ impl Problems {
             self.require(day < days, &format!("{field}.day"), day, &format!("below days ({days})"));
         }
     }
+}
+
+/// A figure without hundreds of zeros.
+fn shown(value: f64) -> String {
+    if value.abs() < 1e15 { value.to_string() } else { format!("{value:e}") }
 }
 
 impl Scenario {
@@ -42,17 +58,17 @@ impl Scenario {
         self.check_goal(&mut problems);
         self.check_centre(&mut problems);
         self.check_sensors(&mut problems);
-        problems.0.extend(self.known().err().unwrap_or_default());
+        let mut unknown = self.known().err().unwrap_or_default();
+        if self.calendar.time_zone.is_none() {
+            // The scenario's own zone, which has been told of.
+            unknown.retain(|problem| !problem.starts_with("calendar.timeZone"));
+        }
+        problems.0.extend(unknown);
         match &self.orders {
             OrderSource::Trace(trace) => {
-                problems.require(
-                    trace.dispersion >= 1.0,
-                    "orders.trace.dispersion",
-                    trace.dispersion,
-                    "1 (Poisson) or above",
-                );
+                problems.dispersion("orders.trace.dispersion", trace.dispersion);
                 if let Some(orders) = trace.median_day_orders {
-                    problems.positive("orders.trace.median_day_orders", orders);
+                    problems.at_most("orders.trace.median_day_orders", orders, MOST_ORDERS_A_DAY);
                 }
             }
             OrderSource::Generator(generator) => generator.check(&mut problems, self.days),
@@ -191,13 +207,7 @@ impl Scenario {
 
 impl Generator {
     fn check(&self, problems: &mut Problems, days: u32) {
-        let orders = self.orders_per_day;
-        problems.require(
-            (0.0..=5_000_000.0).contains(&orders),
-            "orders.generator.orders_per_day",
-            orders,
-            "0 to 5000000",
-        );
+        problems.at_most("orders.generator.orders_per_day", self.orders_per_day, MOST_ORDERS_A_DAY);
         problems.require(
             self.week.is_empty() || self.week.len() == 168,
             "orders.generator.week",
@@ -211,17 +221,19 @@ impl Generator {
             "a weight",
             "0 or above, and not all 0",
         );
-        problems.require(
-            self.dispersion >= 1.0,
-            "orders.generator.dispersion",
-            self.dispersion,
-            "1 (Poisson) or above",
-        );
-        problems.not_negative("orders.generator.day_deviation", self.day_deviation);
-        problems.not_negative("orders.generator.wander_deviation", self.wander_deviation);
+        problems.dispersion("orders.generator.dispersion", self.dispersion);
+        problems.at_most("orders.generator.day_deviation", self.day_deviation, MOST_DEVIATION);
+        problems.at_most("orders.generator.wander_deviation", self.wander_deviation, MOST_DEVIATION);
         problems.positive("orders.generator.wander_half_life_hours", self.wander_half_life_hours);
-        problems.not_negative("orders.generator.imports.per_day", self.imports.per_day);
-        problems.not_negative("orders.generator.imports.orders", self.imports.orders);
+        problems.at_most("orders.generator.imports.per_day", self.imports.per_day, MOST_ORDERS_A_DAY);
+        problems.at_most("orders.generator.imports.orders", self.imports.orders, MOST_ORDERS_A_DAY);
+        let imported = self.imports.per_day * self.imports.orders;
+        problems.require(
+            imported <= self.orders_per_day || self.orders_per_day <= 0.0,
+            "orders.generator.imports",
+            format!("{} orders a day (per_day times orders)", shown(imported)),
+            &format!("at most orders_per_day ({}), which they are a part of", self.orders_per_day),
+        );
         problems.positive("orders.generator.imports.over_seconds", self.imports.over_seconds);
         for (index, burst) in self.bursts.iter().enumerate() {
             let field = format!("orders.generator.bursts[{index}]");
@@ -232,7 +244,7 @@ impl Generator {
                 &format!("below days ({days})"),
             );
             problems.not_negative(&format!("{field}.at_hour"), burst.at_hour);
-            problems.not_negative(&format!("{field}.orders"), burst.orders);
+            problems.at_most(&format!("{field}.orders"), burst.orders, MOST_ORDERS_A_DAY);
             problems.positive(&format!("{field}.over_seconds"), burst.over_seconds);
         }
         if let Some(peak) = &self.peak {
@@ -242,9 +254,14 @@ impl Generator {
                 peak.day,
                 &format!("below days ({days})"),
             );
-            problems.positive("orders.generator.peak.factor", peak.factor);
-            for factor in peak.before.iter().chain(&peak.after) {
-                problems.not_negative("orders.generator.peak.before and after", *factor);
+            for (field, factor) in [("factor", &peak.factor)]
+                .into_iter()
+                .chain(peak.before.iter().map(|factor| ("before", factor)))
+                .chain(peak.after.iter().map(|factor| ("after", factor)))
+            {
+                let field = format!("orders.generator.peak.{field}");
+                let most = MOST_ORDERS_A_DAY / self.orders_per_day.max(1.0);
+                problems.at_most(&field, *factor, most.floor());
             }
         }
     }

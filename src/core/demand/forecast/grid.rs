@@ -12,7 +12,7 @@ use crate::core::observation::Interval;
 
 const DAY_SECONDS: f64 = 86_400.0;
 /// A slot of which less than this share was covered counts as missing.
-const LEAST_COVERED: f64 = 0.5;
+const LEAST_KNOWN_SHARE: f64 = 0.5;
 /// A gap longer than this starts history anew.
 pub(super) const LONGEST_GAP_DAYS: i32 = 800;
 /// Longer intervals say nothing about the shape of a day, and are left out.
@@ -118,7 +118,11 @@ impl DayCounts {
     /// Orders a slot, as if every slot had been covered once; `NaN` where missing.
     pub fn values(&self, slot_seconds: f64) -> Vec<f64> {
         let value = |(count, covered): (&f64, &f64)| {
-            if *covered < LEAST_COVERED * slot_seconds { f64::NAN } else { count * slot_seconds / covered }
+            if *covered < LEAST_KNOWN_SHARE * slot_seconds {
+                f64::NAN
+            } else {
+                count * slot_seconds / covered
+            }
         };
         self.counts.iter().zip(&self.covered).map(value).collect()
     }

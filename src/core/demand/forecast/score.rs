@@ -22,7 +22,7 @@ use crate::core::observation::Interval;
 /// The levels that are scored.
 pub const SCORED_LEVELS: [f64; 3] = [0.5, 0.9, 0.99];
 /// Slots covered less than this are not scored.
-const LEAST_COVERED: f64 = 0.9;
+const LEAST_SCORED_SHARE: f64 = 0.9;
 const WEEK: usize = 7;
 const CLOSED_WEEKS: usize = 4;
 
@@ -153,7 +153,7 @@ impl Tally {
         self.days += 1;
         for (slot, (count, covered)) in day.counts.iter().zip(&day.covered).enumerate() {
             let share = covered / slot_seconds;
-            if share < LEAST_COVERED {
+            if share < LEAST_SCORED_SHARE {
                 continue;
             }
             let closed = was_closed(before, slot);

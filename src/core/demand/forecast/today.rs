@@ -8,7 +8,7 @@ use super::event::Change;
 use super::grid::{DayCounts, Place, single};
 
 /// A slot covered less than this teaches nothing.
-const LEAST_COVERED: f64 = 0.9;
+const LEAST_TAUGHT_SHARE: f64 = 0.9;
 
 /// What a day is expected to bring, as it is kept.
 #[derive(Debug, Clone)]
@@ -115,7 +115,7 @@ impl Today {
     /// an event was on.
     pub(super) fn known(&self, slot: usize, slot_seconds: f64) -> Option<(f64, f64)> {
         let share = self.seen.covered[slot] / slot_seconds;
-        (share > LEAST_COVERED).then(|| (self.seen.counts[slot], self.ahead[0].mean(slot) * share))
+        (share > LEAST_TAUGHT_SHARE).then(|| (self.seen.counts[slot], self.ahead[0].mean(slot) * share))
     }
 
     /// Means and variances that were expected with these events, by slot.
