@@ -99,7 +99,8 @@ pub(super) fn run(arguments: &PlanArguments) -> anyhow::Result<ExitCode> {
         max_replicas: object.max_replicas,
         trigger_max_replicas: object.ours.as_ref().map(|ours| ours.policy.max_replicas),
         quota_pods: arguments.quota_pods.or(found.quota_pods),
-        pool_pods: found.pool_pods.filter(|_| centre.node_limit().is_none()),
+        // A limit that is given stands above the cluster's.
+        pool_pods: found.pool_pods.filter(|_| centre.node_limit() == found.seen.node_limit),
         nodes: centre.node_limit(),
     };
     let grace_seconds = found.grace_seconds.filter(|_| has_usual_grace(&centre, &demand));

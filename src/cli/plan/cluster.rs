@@ -118,7 +118,8 @@ async fn interest(
     );
     // What holds room ahead plays no part in a plan.
     interest.holder = None;
-    let Some(pool) = node_pool.map(str::to_owned).or_else(|| interest.node_pool.take()) else {
+    let of_trigger = interest.node_pool.take();
+    let Some(pool) = node_pool.map(str::to_owned).or(of_trigger) else {
         found.notes.push("no NodePool is named, by the trigger's nodePool or --node-pool: the nodes' shape and limits are those of flags".to_owned());
         return Ok(interest);
     };
@@ -162,24 +163,17 @@ fn take_in(found: &mut FromCluster, facts: &CapacityFacts) {
     let Some(pool) = facts.pool.found() else { return };
     seen.pods_per_node = facts.pods_a_node;
     seen.node_limit = most_nodes(pool, &in_full(&facts.claims));
-    let mut unknown = Vec::new();
-    if seen.pods_per_node.is_none() {
-        unknown.push("--pods-per-node counts".to_owned());
+    if seen.pods_per_node.is_some() {
+        return;
     }
-    if seen.node_limit.is_none() {
-        let request = facts.target.found().and_then(|target| target.request.as_ref());
-        found.pool_pods = request.and_then(|request| pods_within(&pool.limits, request));
-        if let Some(pods) = found.pool_pods {
-            unknown.push(format!("its limits are taken for {pods} pods"));
-        }
-    }
-    if !unknown.is_empty() {
-        let name = &pool.name;
-        let unknown = unknown.join(", and ");
-        found
-            .notes
-            .push(format!("NodePool {name} shows no node from which its shape could be read: {unknown}"));
-    }
+    let request = facts.target.found().and_then(|target| target.request.as_ref());
+    found.pool_pods = request.and_then(|request| pods_within(&pool.limits, request));
+    let limits = found.pool_pods.map(|pods| format!(", and its limits are taken for {pods} pods"));
+    found.notes.push(format!(
+        "NodePool {} shows no node from which its shape could be read: --pods-per-node counts{}",
+        pool.name,
+        limits.unwrap_or_default()
+    ));
 }
 
 /// Claims with no less than their pods can have: Karpenter's kwok provider tells a node's capacity as what was first
