@@ -69,7 +69,7 @@ fn cluster() -> HashMap<&'static str, Vec<Value>> {
     scaled_object["spec"]["triggers"][0]["metadata"]["nodePool"] = json!("pickers");
     let container = json!([{"name": "worker", "resources": {"requests": {"cpu": "1"}}}]);
     let deployment = json!({"spec": {"replicas": 1, "selector": {"matchLabels": {"app": "pickers"}},
-        "template": {"metadata": {"labels": {"app": "pickers"}}, "spec": {"containers": container}}}});
+        "template": {"metadata": {"labels": {"app": "pickers"}}, "spec": {"containers": container, "terminationGracePeriodSeconds": 120}}}});
     let condition = |kind: &str, second: u32| json!({"type": kind, "status": "True", "lastTransitionTime": format!("2026-11-10T08:01:{second:02}Z")});
     let pod = json!({"spec": {"nodeName": "a", "containers": container}, "status": {"phase": "Running",
         "conditions": [condition("PodScheduled", 0), condition("Ready", 40)]}});
@@ -115,6 +115,13 @@ async fn folder(objects: HashMap<&'static str, Vec<Value>>) -> Folder {
     folder
 }
 
+/// The cluster with an empty list, by the end of its path.
+fn without(list: &str) -> HashMap<&'static str, Vec<Value>> {
+    let mut objects = cluster();
+    objects.insert(cluster().keys().find(|known| known.ends_with(list)).unwrap(), Vec::new());
+    objects
+}
+
 const PLAN: &str =
     "plan --history orders.csv --service-time 60s --on 2026-11-11 --quantiles 0.9 --output json";
 
@@ -132,6 +139,7 @@ async fn nodes_limits_quota_lead_times_and_calendar_are_the_clusters() {
     let from_cluster = |value: &str| (value.to_owned(), "cluster".to_owned());
     assert_eq!(assumption("worker pods on a node"), from_cluster("4"));
     assert_eq!(assumption("most nodes"), from_cluster("2"));
+    assert_eq!(assumption("terminationGracePeriodSeconds"), from_cluster("120"));
     assert_eq!(assumption("from a pod's place on a node to Ready").1, "cluster");
     assert_eq!(assumption("from asking for a node to Initialized").1, "cluster");
     let limit = |name: &str| {
@@ -157,15 +165,38 @@ async fn nodes_limits_quota_lead_times_and_calendar_are_the_clusters() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_pool_without_nodes_still_bounds_and_a_wrong_calendar_is_left_out() {
+    let mut objects = without("/nodeclaims");
+    let calendars = objects.get_mut("/apis/peakscaler.io/v1alpha1/namespaces/shop/peakcalendars").unwrap();
+    let mut wrong = calendars[0].clone();
+    wrong["metadata"]["name"] = json!("wrong");
+    wrong["spec"]["timeZone"] = json!("Europe/Atlantis");
+    calendars.push(wrong);
+    let folder = folder(objects).await;
+    let output =
+        folder.run_with(&format!("{PLAN} --from-cluster shop/pickers"), &[("KUBECONFIG", "kubeconfig")]);
+    let report = read_json(&String::from_utf8(output.stdout).unwrap());
+    let limits = report["limits"].as_array().unwrap();
+    let of_pool = limits.iter().find(|limit| limit["name"] == "NodePool limit (pods)").unwrap();
+    assert_eq!(of_pool["value"], 14, "a core each of fourteen: {limits:?}");
+    let notes = report["notes"].to_string();
+    for words in ["its limits are taken for 14 pods", "PeakCalendar wrong is not in force, and left out"] {
+        assert!(notes.contains(words), "{words}: {notes}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_the_cluster_does_not_have_is_named() {
-    let without = |list: &str| {
+    let unknown = |list: &str| {
         let mut objects = cluster();
-        objects.insert(cluster().keys().find(|known| known.ends_with(list)).unwrap(), Vec::new());
+        objects.retain(|known, _| !known.ends_with(list));
         objects
     };
     for (objects, words) in [
         (without("/scaledobjects"), "there is no ScaledObject shop/pickers"),
+        (unknown("/scaledobjects"), "the cluster knows no ScaledObject (keda.sh/v1alpha1)"),
         (without("/nodepools"), "there is no NodePool pickers"),
+        (unknown("/nodepools"), "the cluster knows no NodePool (karpenter.sh/v1)"),
         (without("/deployments"), "scales Deployment pickers, which does not exist"),
     ] {
         let folder = folder(objects).await;

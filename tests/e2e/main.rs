@@ -4,6 +4,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+#[path = "../commands/support.rs"]
+#[expect(dead_code, reason = "the tests of the commands use more of it")]
+mod commands;
 #[path = "../support/mod.rs"]
 mod parts;
 mod run;

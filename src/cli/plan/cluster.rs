@@ -1,107 +1,210 @@
 //! What `plan --from-cluster` reads of a workload: its ScaledObject, node shape, NodePool limits, lead times,
 //! quotas and calendars. Looked at once; what cannot be seen is said, and left to flags and defaults.
 
+mod ask;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow, bail};
 use k8s_openapi::api::core::v1::ResourceQuota;
-use kube::api::{Api, ApiResource, DynamicObject, GroupVersionKind, ListParams};
-use kube::{Client, ResourceExt as _};
+use kube::api::DynamicObject;
+use kube::{Client, Config};
 use tokio::sync::Notify;
 
 use crate::capacity::headroom::most_nodes;
 use crate::cli::centre::Seen;
 use crate::clock::{Clock, later};
+use crate::core::Policy;
 use crate::core::demand::calendar::CalendarSpec;
 use crate::observe::WorkloadId;
-use crate::observe::cluster::facts::Named;
+use crate::observe::cluster::facts::ClaimFacts;
+use crate::observe::cluster::lead_times::ENOUGH;
 use crate::observe::cluster::quantity::{self, Resources};
-use crate::observe::cluster::{Cluster as _, ClusterReading, Interest, KubernetesCluster};
+use crate::observe::cluster::{CapacityFacts, Cluster as _, ClusterReading, Interest, KubernetesCluster};
 use crate::replay::keda::ScaledObject;
+use ask::{AskError, kind};
 
 /// A first list that takes longer does not come.
 const PATIENCE: Duration = Duration::from_secs(15);
+/// Karpenter's label on the claims of a NodePool.
+const POOL_LABEL: &str = "karpenter.sh/nodepool";
 
 /// A workload as the cluster tells of it.
 pub(super) struct FromCluster {
     pub(super) object: ScaledObject,
     pub(super) seen: Seen,
+    /// The workers' `terminationGracePeriodSeconds`.
+    pub(super) grace_seconds: Option<f64>,
     /// Most worker pods that quotas leave.
     pub(super) quota_pods: Option<u32>,
+    /// Most worker pods within the NodePool's limits, while it has no node that tells how many nodes they are.
+    pub(super) pool_pods: Option<u32>,
     pub(super) calendar: Option<CalendarSpec>,
     pub(super) notes: Vec<String>,
+}
+
+impl FromCluster {
+    /// Of a file: nothing more is known.
+    pub(super) fn file(object: ScaledObject) -> Self {
+        let seen = Seen::default();
+        let (quota_pods, pool_pods, calendar) = (None, None, None);
+        Self { object, seen, grace_seconds: None, quota_pods, pool_pods, calendar, notes: Vec::new() }
+    }
 }
 
 /// Reads a workload of the cluster that the kubeconfig names.
 pub(super) fn look(workload: &WorkloadId, node_pool: Option<&str>) -> anyhow::Result<FromCluster> {
     crate::cli::runtime()?.block_on(async {
-        let client = Client::try_default().await.context("--from-cluster: no cluster is configured")?;
+        let mut config = Config::infer().await.context("--from-cluster: no cluster is configured")?;
+        // As `KubernetesCluster` wants it: an outage is told and not waited for.
+        config.default_retry = false;
+        let client = Client::try_from(config)?;
         read(client, workload, node_pool).await.with_context(|| format!("--from-cluster {workload}"))
     })
 }
 
 async fn read(client: Client, workload: &WorkloadId, node_pool: Option<&str>) -> anyhow::Result<FromCluster> {
-    let object = scaled_object(&client, workload).await?;
-    let mut interest = object.ours.as_ref().map(|trigger| Interest::of(trigger)).unwrap_or_default();
-    // What holds room ahead plays no part in a plan.
-    interest.holder = None;
-    interest.node_pool = node_pool.map(str::to_owned).or(interest.node_pool);
-    let mut notes = Vec::new();
-    if interest.node_pool.is_none() {
-        notes.push("no NodePool is named, by the trigger's nodePool or --node-pool: the nodes' shape and limits are those of flags".to_owned());
-    }
-    let reading = reading(&client, workload, &interest).await;
+    let namespace = &workload.namespace;
+    let scaled = kind("keda.sh", "v1alpha1", "ScaledObject");
+    let described = ask::one(&client, &scaled, Some(namespace), &workload.name).await?;
+    let mut found = FromCluster::file(scaled_object(&described, workload)?);
+    let interest = interest(&client, &mut found, node_pool).await?;
+    let claims = claims(&client, &mut found, &interest).await;
+    let reading = reading(&client, workload, &interest, claims).await;
     if let Some(error) = reading.error {
         bail!(error);
     }
-    let mut seen = Seen::default();
-    let mut request = Resources::new();
-    if let Some(facts) = &reading.capacity {
-        seen.pods_per_node = facts.pods_a_node;
-        seen.pod_lead = facts.leads.pod_seconds.filter(|_| facts.leads.pod_samples > 0);
-        seen.node_lead = facts.leads.node_seconds.filter(|_| facts.leads.node_samples > 0);
-        request = facts.target.found().and_then(|target| target.request.clone()).unwrap_or_default();
-        let pool = interest.node_pool.as_deref().unwrap_or_default();
-        match &facts.pool {
-            Named::Found(pool) => seen.node_limit = most_nodes(pool, &facts.claims),
-            Named::Missing => bail!("there is no NodePool {pool}"),
-            Named::NoSuchKind => bail!("the cluster has no Karpenter, and so no NodePool {pool}"),
-            Named::Unknown | Named::NotNamed => {}
+    let own = reading.replicas.as_ref().context("its pods were not listed within 15 s")?.existing();
+    let facts = reading.capacity.unwrap_or_default();
+    take_in(&mut found, &facts);
+    let target = facts.target.found();
+    let request = target.and_then(|target| target.request.clone()).unwrap_or_default();
+    found.grace_seconds = ask::grace_seconds(&client, &described).await;
+    match ask::quotas(&client, namespace).await.map_err(anyhow::Error::from) {
+        Ok(quotas) => {
+            found.quota_pods = quotas.iter().filter_map(|quota| pods_left(quota, &request, own)).min();
         }
-        if facts.pool.found().is_some() && seen.pods_per_node.is_none() {
-            notes.push(format!(
-                "NodePool {pool} has no node from which its shape could be read: --pods-per-node counts"
-            ));
-        }
-        notes.extend(facts.troubles.iter().cloned());
-    }
-    let own = reading.replicas.as_ref().map_or(0, crate::core::Replicas::existing);
-    let quota_pods = match quotas(&client, &workload.namespace).await {
-        Ok(quotas) => quotas.iter().filter_map(|quota| pods_left(quota, &request, own)).min(),
         Err(error) => {
-            notes.push(format!("ResourceQuotas cannot be read ({error}): --quota-pods counts"));
-            None
+            found.notes.push(format!("ResourceQuotas cannot be read ({error:#}): --quota-pods counts"));
         }
-    };
-    let calendar = calendar(&client, &workload.namespace, &mut notes).await?;
-    Ok(FromCluster { object, seen, quota_pods, calendar, notes })
+    }
+    found.calendar = ask::calendar(&client, namespace, &mut found.notes).await?;
+    Ok(found)
 }
 
-async fn scaled_object(client: &Client, workload: &WorkloadId) -> anyhow::Result<ScaledObject> {
-    let kind = ApiResource::from_gvk(&GroupVersionKind::gvk("keda.sh", "v1alpha1", "ScaledObject"));
-    let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), &workload.namespace, &kind);
-    let found = api.get_opt(&workload.name).await?;
-    let object = found.with_context(|| format!("there is no ScaledObject {workload}"))?;
-    let text = serde_json::to_string_pretty(&object)?;
+fn scaled_object(object: &DynamicObject, workload: &WorkloadId) -> anyhow::Result<ScaledObject> {
+    let text = serde_json::to_string_pretty(object)?;
     ScaledObject::parse(&text).map_err(|problems| {
         let told: Vec<&str> = problems.iter().map(|problem| problem.message.as_str()).collect();
         anyhow!("ScaledObject {workload}: {}", told.join("; "))
     })
 }
 
-/// The first complete look, or what is seen of it in time.
-async fn reading(client: &Client, workload: &WorkloadId, interest: &Interest) -> ClusterReading {
+/// What is to be watched for a plan. A NodePool that must not be read is left to flags.
+async fn interest(
+    client: &Client,
+    found: &mut FromCluster,
+    node_pool: Option<&str>,
+) -> anyhow::Result<Interest> {
+    let usual = Policy::default();
+    let mut interest = found.object.ours.as_ref().map_or_else(
+        || Interest {
+            pod_lead_seconds: usual.pod_lead_seconds,
+            node_lead_seconds: usual.node_lead_seconds,
+            ..Interest::default()
+        },
+        |trigger| Interest::of(trigger),
+    );
+    // What holds room ahead plays no part in a plan.
+    interest.holder = None;
+    let of_trigger = interest.node_pool.take();
+    let Some(pool) = node_pool.map(str::to_owned).or(of_trigger) else {
+        found.notes.push("no NodePool is named, by the trigger's nodePool or --node-pool: the nodes' shape and limits are those of flags".to_owned());
+        return Ok(interest);
+    };
+    match ask::one(client, &kind("karpenter.sh", "v1", "NodePool"), None, &pool).await {
+        Ok(_) => interest.node_pool = Some(pool),
+        Err(AskError::Refused(words)) => found.notes.push(format!(
+            "NodePool {pool} cannot be read ({words}): --pods-per-node, --node-limit and --node-lead count"
+        )),
+        Err(error) => return Err(error.into()),
+    }
+    Ok(interest)
+}
+
+/// How many nodes of the pool there are to be seen; none where they must not be.
+async fn claims(client: &Client, found: &mut FromCluster, interest: &Interest) -> usize {
+    let Some(pool) = &interest.node_pool else { return 0 };
+    let claim = kind("karpenter.sh", "v1", "NodeClaim");
+    match ask::count(client, &claim, &format!("{POOL_LABEL}={pool}")).await {
+        Ok(count) => count,
+        Err(error) => {
+            let error = anyhow::Error::from(error);
+            found.notes.push(format!("NodeClaims cannot be read ({error:#})"));
+            0
+        }
+    }
+}
+
+/// Shape, limits and lead times.
+fn take_in(found: &mut FromCluster, facts: &CapacityFacts) {
+    let seen = &mut found.seen;
+    let leads = &facts.leads;
+    seen.pod_lead = leads.pod_seconds.filter(|_| leads.pod_samples > 0);
+    seen.node_lead = leads.node_seconds.filter(|_| leads.node_samples > 0);
+    for (samples, what) in [(leads.pod_samples, "pods"), (leads.node_samples, "nodes")] {
+        if (1..ENOUGH).contains(&samples) {
+            found.notes.push(format!(
+                "the lead time of {what} was measured on {samples}: up to {ENOUGH} the one configured stands for the missing ones"
+            ));
+        }
+    }
+    let Some(pool) = facts.pool.found() else { return };
+    seen.pods_per_node = facts.pods_a_node;
+    seen.node_limit = most_nodes(pool, &in_full(&facts.claims));
+    if seen.pods_per_node.is_some() {
+        return;
+    }
+    let request = facts.target.found().and_then(|target| target.request.as_ref());
+    found.pool_pods = request.and_then(|request| pods_within(&pool.limits, request));
+    let limits = found.pool_pods.map(|pods| format!(", and its limits are taken for {pods} pods"));
+    found.notes.push(format!(
+        "NodePool {} shows no node from which its shape could be read: --pods-per-node counts{}",
+        pool.name,
+        limits.unwrap_or_default()
+    ));
+}
+
+/// Claims with no less than their pods can have: Karpenter's kwok provider tells a node's capacity as what was first
+/// asked for.
+fn in_full(claims: &[ClaimFacts]) -> Vec<ClaimFacts> {
+    let full = |claim: &ClaimFacts| {
+        let mut claim = claim.clone();
+        for (resource, amount) in &claim.allocatable {
+            let size = claim.capacity.entry(resource.clone()).or_default();
+            *size = size.max(*amount);
+        }
+        claim
+    };
+    claims.iter().map(full).collect()
+}
+
+/// Most pods of `request` within amounts; `None` where nothing bounds them.
+fn pods_within(limits: &Resources, request: &Resources) -> Option<u32> {
+    let most = limits
+        .iter()
+        .filter_map(|(resource, limit)| Some(limit / request.get(resource).filter(|amount| **amount > 0.0)?));
+    most.map(quantity::whole).min()
+}
+
+/// The first complete look, or what is seen of it in time. `claims` is how many the NodePool has.
+async fn reading(
+    client: &Client,
+    workload: &WorkloadId,
+    interest: &Interest,
+    claims: usize,
+) -> ClusterReading {
     let clock = Clock::real();
     let cluster = KubernetesCluster::new(client.clone(), clock.clone());
     let listener = Arc::new(Notify::new());
@@ -110,7 +213,7 @@ async fn reading(client: &Client, workload: &WorkloadId, interest: &Interest) ->
     loop {
         let reading = view.read(clock.now());
         let left = until.duration_since(clock.now());
-        if is_complete(&reading, interest) || left <= jiff::SignedDuration::ZERO {
+        if is_complete(&reading, interest, claims) || left <= jiff::SignedDuration::ZERO {
             return reading;
         }
         tokio::select! {
@@ -120,18 +223,12 @@ async fn reading(client: &Client, workload: &WorkloadId, interest: &Interest) ->
     }
 }
 
-fn is_complete(reading: &ClusterReading, interest: &Interest) -> bool {
-    let pool_is_read = reading.capacity.as_ref().is_some_and(|facts| match facts.pool {
-        Named::Found(_) => facts.slots.is_some() || !facts.troubles.is_empty(),
-        Named::Missing | Named::NoSuchKind => true,
-        Named::Unknown | Named::NotNamed => false,
-    });
+fn is_complete(reading: &ClusterReading, interest: &Interest, claims: usize) -> bool {
+    let pool_is_read = reading
+        .capacity
+        .as_ref()
+        .is_some_and(|facts| facts.pool.found().is_some() && (claims == 0 || !facts.claims.is_empty()));
     reading.error.is_some() || (reading.replicas.is_some() && (interest.node_pool.is_none() || pool_is_read))
-}
-
-async fn quotas(client: &Client, namespace: &str) -> kube::Result<Vec<ResourceQuota>> {
-    let api: Api<ResourceQuota> = Api::namespaced(client.clone(), namespace);
-    Ok(api.list(&ListParams::default()).await?.items)
 }
 
 /// Most worker pods under a quota: what others of the namespace use stays theirs.
@@ -151,42 +248,4 @@ fn pods_left(quota: &ResourceQuota, request: &Resources, own: u32) -> Option<u32
         Some((hard - others).max(0.0) / one)
     });
     most.map(quantity::whole).min()
-}
-
-/// All `PeakCalendar`s of the namespace as one; `None` where there is none.
-async fn calendar(
-    client: &Client,
-    namespace: &str,
-    notes: &mut Vec<String>,
-) -> anyhow::Result<Option<CalendarSpec>> {
-    let kind = GroupVersionKind::gvk("peakscaler.io", "v1alpha1", "PeakCalendar");
-    let kind = ApiResource::from_gvk_with_plural(&kind, "peakcalendars");
-    let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), namespace, &kind);
-    let found = match api.list(&ListParams::default()).await {
-        Ok(found) => found.items,
-        Err(error) => {
-            notes.push(format!("PeakCalendars cannot be read ({error}): --calendar counts"));
-            return Ok(None);
-        }
-    };
-    let mut joined: Option<CalendarSpec> = None;
-    for object in found {
-        let name = object.name_any();
-        let mut spec: CalendarSpec = serde_json::from_value(object.data["spec"].clone())
-            .with_context(|| format!("PeakCalendar {name}"))?;
-        spec.time_zone.get_or_insert_with(|| "UTC".to_owned());
-        let Some(all) = &mut joined else {
-            joined = Some(spec);
-            continue;
-        };
-        if all.time_zone != spec.time_zone {
-            bail!("the PeakCalendars of {namespace} are in several time zones: give one file by --calendar");
-        }
-        all.peaks.extend(spec.peaks);
-        all.closures.extend(spec.closures);
-        all.holidays.extend(spec.holidays);
-        all.public_holidays.extend(spec.public_holidays);
-        all.cut_offs.extend(spec.cut_offs);
-    }
-    Ok(joined)
 }

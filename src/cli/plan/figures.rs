@@ -181,6 +181,7 @@ impl Gather<'_> {
             ("maxReplicaCount", Some(limits.max_replicas), &pods),
             ("maxReplicas", limits.trigger_max_replicas, &pods),
             ("ResourceQuota (pods)", limits.quota_pods, &pods),
+            ("NodePool limit (pods)", limits.pool_pods, &pods),
             ("NodePool limit (nodes)", limits.nodes, &nodes),
         ];
         let points = &self.runs[self.deciding].free.points;

@@ -73,7 +73,7 @@ fn charts(page: &mut Page, report: &Report, zone: &TimeZone) {
         .html()
     };
     page.html(&draw("Orders in the hour", None, &|hour, index| hour.orders[index]));
-    let pods = level(&["maxReplicaCount", "maxReplicas", "ResourceQuota (pods)"]);
+    let pods = level(&["maxReplicaCount", "maxReplicas", "ResourceQuota (pods)", "NodePool limit (pods)"]);
     page.html(&draw("Pods needed, most in the hour", pods, &|hour, index| f64::from(hour.pods[index])));
     let nodes = level(&["NodePool limit (nodes)"]);
     page.html(&draw("Nodes needed, most in the hour", nodes, &|hour, index| f64::from(hour.nodes[index])));

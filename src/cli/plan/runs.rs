@@ -28,6 +28,8 @@ pub(super) struct Limits {
     pub(super) trigger_max_replicas: Option<u32>,
     /// The `ResourceQuota`, in worker pods.
     pub(super) quota_pods: Option<u32>,
+    /// The NodePool's limits in worker pods, where their nodes' shape is not known.
+    pub(super) pool_pods: Option<u32>,
     /// The NodePool's limits, in nodes.
     pub(super) nodes: Option<u32>,
 }
@@ -35,9 +37,18 @@ pub(super) struct Limits {
 impl Limits {
     /// Most replicas that can be.
     pub(super) fn replicas(&self) -> u32 {
-        let others = [self.trigger_max_replicas, self.quota_pods];
+        let others = [self.trigger_max_replicas, self.quota_pods, self.pool_pods];
         others.into_iter().flatten().fold(self.max_replicas, u32::min)
     }
+}
+
+/// What the days are lived through with, beside centre and demand.
+pub(super) struct Around<'a> {
+    pub(super) object: &'a ScaledObject,
+    pub(super) calendar: &'a CalendarSpec,
+    pub(super) limits: Limits,
+    /// `terminationGracePeriodSeconds`, where the cluster tells it.
+    pub(super) grace_seconds: Option<f64>,
 }
 
 /// One quantile's days.
@@ -65,18 +76,18 @@ impl LevelRun {
 /// Lives through all quantiles.
 pub(super) fn live_through(
     centre: &Centre,
-    object: &ScaledObject,
     demand: &Demand,
-    calendar: &CalendarSpec,
-    limits: Limits,
+    around: &Around<'_>,
 ) -> anyhow::Result<Vec<LevelRun>> {
+    let Around { object, calendar, limits, grace_seconds } = around;
     let mut cells = Vec::new();
     let mut contestants = Vec::new();
     for (level, path) in demand.paths.iter().enumerate() {
-        let scenario = Scenario {
-            calendar: calendar.clone(),
+        let mut scenario = Scenario {
+            calendar: (*calendar).clone(),
             ..centre.scenario(format!("quantile {}", demand.levels[level]), demand.stretch)
         };
+        scenario.service.grace_seconds = grace_seconds.unwrap_or(scenario.service.grace_seconds);
         let cell = cell_of(scenario, path, demand.slot_seconds, 1.0)?;
         let (pods, keda) = centre.bounds(object, demand.first_rate(level));
         let most = limits.replicas();

@@ -11,7 +11,8 @@ use crate::support::scaler::Scaler;
 use crate::support::scene::{PATIENCE, Scene};
 use crate::support::until;
 
-fn calendar(namespace: &str, name: &str, spec: &Value) -> Value {
+/// A `PeakCalendar`.
+pub(super) fn calendar(namespace: &str, name: &str, spec: &Value) -> Value {
     json!({"apiVersion": "peakscaler.io/v1alpha1", "kind": "PeakCalendar",
         "metadata": {"name": name, "namespace": namespace}, "spec": spec})
 }

@@ -3,12 +3,11 @@
 use std::time::Duration;
 
 use anyhow::ensure;
-use jiff::Timestamp;
 use peakscaler::clock::Clock;
 
 use crate::support::nodes::POOL_LABEL;
 use crate::support::objects::{ScaledObject, deployment};
-use crate::support::peak::calendar;
+use crate::support::peak::Peak;
 use crate::support::queue::Queue;
 use crate::support::room::{self, until_found, until_told};
 use crate::support::scene::{PATIENCE, Scene};
@@ -22,13 +21,8 @@ const PEAK: Duration = Duration::from_mins(10);
 pub(crate) async fn run(scene: &Scene) -> anyhow::Result<()> {
     let queue = Queue::create(&scene.cluster, "limit").await?;
     room::grant(scene).await?;
-    let now = Clock::real().now();
-    let second = Timestamp::from_second(now.as_second())?;
-    let from = second + jiff::SignedDuration::try_from(PEAK_IN)?;
-    let peak = calendar(from, from + jiff::SignedDuration::try_from(PEAK)?, 6000);
-    let file = scene.cluster.run.join("limit-calendar.yaml");
-    std::fs::write(&file, peak)?;
-    let scaler = room::scaler(scene, &["--calendar".to_owned(), file.display().to_string()]).await?;
+    let peak = Peak::in_calendar(scene, PEAK_IN, PEAK, 6000)?;
+    let scaler = room::scaler(scene, &peak.flags()).await?;
     let pool = scene.add_pool("pickers", LIMIT).await?;
     let workers = deployment(&scene.namespace, "pickers", (POOL_LABEL, &pool));
     scene.cluster.apply(&[workers, room::buffer(scene)?]).await?;
@@ -48,7 +42,7 @@ pub(crate) async fn run(scene: &Scene) -> anyhow::Result<()> {
     let text = until_found(scene, &scaler, "pickers", "pool_limit_below_plan").await?;
     scene.tell(text);
     let note = until_told(scene, "pickers", "PoolLimitBelowPlan").await?;
-    let left = from.duration_since(Clock::real().now()).as_secs_f64();
+    let left = peak.at.duration_since(Clock::real().now()).as_secs_f64();
     scene.figure("the event came before the peak by", left, "s");
     ensure!(left > 0.0, "the peak has begun");
     for part in

@@ -19,6 +19,7 @@ mod leader;
 mod limit;
 mod outage;
 mod placeholder;
+mod plan;
 mod restart;
 mod stale;
 mod tenants;
@@ -141,6 +142,13 @@ pub(crate) const ALL: &[Scenario] = &[
         stage: 1,
         needs: Needs::Nodes,
         run: |scene| limit::run(scene).boxed_local(),
+    },
+    Scenario {
+        name: "plan",
+        proves: "`plan --from-cluster` reads limits, nodes, lead times, quota and calendar off the cluster, and what it says to raise, raised there, is enough",
+        stage: 1,
+        needs: Needs::Nodes,
+        run: |scene| plan::run(scene).boxed_local(),
     },
     Scenario {
         name: "buffers",

@@ -40,15 +40,25 @@ pub(crate) fn make(run: &Path, api_port: u16) -> anyhow::Result<()> {
 /// Makes `RUN/kubeconfig` and `RUN/scaler.kubeconfig` from the kubeconfig of somebody else's cluster; our server acts
 /// there as the user of the shipped roles.
 pub(crate) fn borrow(run: &Path, kubeconfig: &Path) -> anyhow::Result<()> {
+    write_private(&run.join("kubeconfig"), &flat(kubeconfig)?)?;
+    impersonate(kubeconfig, "system:serviceaccount:peakscaler:peakscaler", &run.join("scaler.kubeconfig"))
+}
+
+/// Writes a kubeconfig whose owner acts as another user.
+pub(crate) fn impersonate(kubeconfig: &Path, user: &str, path: &Path) -> anyhow::Result<()> {
+    let mut config = flat(kubeconfig)?;
+    config["users"][0]["user"]["as"] = json!(user);
+    write_private(path, &config)
+}
+
+/// A kubeconfig's one cluster and user, with their keys in it.
+fn flat(kubeconfig: &Path) -> anyhow::Result<Value> {
     let mut command = Command::new(program("kubectl"));
     command.arg("--kubeconfig").arg(kubeconfig);
     let output = command.args(["config", "view", "--raw", "--flatten", "--minify", "-o", "json"]).output()?;
     let words = String::from_utf8_lossy(&output.stderr);
     ensure!(output.status.success(), "{}: {words}", kubeconfig.display());
-    let mut config: Value = serde_json::from_slice(&output.stdout)?;
-    write_private(&run.join("kubeconfig"), &config)?;
-    config["users"][0]["user"]["as"] = json!("system:serviceaccount:peakscaler:peakscaler");
-    write_private(&run.join("scaler.kubeconfig"), &config)
+    Ok(serde_json::from_slice(&output.stdout)?)
 }
 
 /// It holds keys: nobody else may read it.

@@ -30,28 +30,33 @@ const WORKERS_A_NODE: usize = 7;
 /// The goal for the 95th percentile of the waits for a node, where room was made ahead.
 pub(crate) const WAIT_SECONDS: f64 = 10.0;
 
-/// A calendar of one peak.
-pub(crate) fn calendar(from: Timestamp, until: Timestamp, orders: u32) -> String {
-    let local = |moment: Timestamp| moment.to_zoned(jiff::tz::TimeZone::UTC).datetime().to_string();
-    format!(
-        "timeZone: UTC\npeaks:\n- {{name: Peak, from: \"{}\", to: \"{}\", orders: {orders}}}\n",
-        local(from),
-        local(until)
-    )
-}
-
 /// When it comes.
 pub(crate) struct Peak {
-    at: Timestamp,
+    pub(crate) at: Timestamp,
     file: PathBuf,
 }
 
 impl Peak {
-    /// One in four minutes, written into a calendar of the scene's.
+    /// One in four minutes.
     pub(crate) fn announce(scene: &Scene) -> anyhow::Result<Self> {
-        let at = Timestamp::from_second(Clock::real().now().as_second())? + SignedDuration::try_from(QUIET)?;
+        Self::in_calendar(scene, QUIET, PEAK, PEAK_ORDERS)
+    }
+
+    /// One of so many orders after `quiet`, written into a calendar of the scene's.
+    pub(crate) fn in_calendar(
+        scene: &Scene,
+        quiet: Duration,
+        length: Duration,
+        orders: u32,
+    ) -> anyhow::Result<Self> {
+        let local = |moment: Timestamp| moment.to_zoned(jiff::tz::TimeZone::UTC).datetime().to_string();
+        let at = Timestamp::from_second(Clock::real().now().as_second())? + SignedDuration::try_from(quiet)?;
+        let (from, to) = (local(at), local(at + SignedDuration::try_from(length)?));
+        let text = format!(
+            "timeZone: UTC\npeaks:\n- {{name: Peak, from: \"{from}\", to: \"{to}\", orders: {orders}}}\n"
+        );
         let file = scene.cluster.run.join(format!("{}-calendar.yaml", scene.namespace));
-        std::fs::write(&file, calendar(at, at + SignedDuration::try_from(PEAK)?, PEAK_ORDERS))?;
+        std::fs::write(&file, text)?;
         Ok(Self { at, file })
     }
 

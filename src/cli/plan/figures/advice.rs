@@ -79,7 +79,9 @@ fn losses(report: &Report, zone: &TimeZone) -> Vec<String> {
             } else {
                 format!("between {} and {}", clock(first.from, report, zone), end_clock(to, report, zone))
             };
-            losses.push(format!("{} orders wait too long {when}", grouped(late)));
+            let orders =
+                if late == 1 { "1 order waits".to_owned() } else { format!("{} orders wait", grouped(late)) };
+            losses.push(format!("{orders} too long {when}"));
         }
     }
     losses
