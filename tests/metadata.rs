@@ -94,7 +94,7 @@ fn a_message_can_not_forge_a_line() {
 fn defaults_are_the_documented_ones() {
     let (trigger, warnings) = Trigger::parse(SQS.iter().copied(), Origin::Request).unwrap();
     assert_eq!(warnings, []);
-    assert_eq!(trigger.policy, Policy { max_replicas: 50, ..Policy::default() });
+    assert_eq!(*trigger.policy, Policy { max_replicas: 50, ..Policy::default() });
     assert_eq!(trigger.aws_region.as_deref(), Some("eu-central-1"));
     assert_eq!(trigger.throughput, ThroughputSource::CloudWatch);
     assert_eq!(trigger.mode, Mode::Act);
@@ -198,9 +198,9 @@ fn what_is_right_comes_through_and_back() {
 #[test]
 fn every_default_of_the_table_is_the_policy_s() {
     let (trigger, _) = Trigger::parse(SQS.iter().copied(), Origin::File).unwrap();
-    let policy = Policy { max_replicas: Policy::default().max_replicas, ..trigger.policy.clone() };
+    let policy = Policy { max_replicas: Policy::default().max_replicas, ..(*trigger.policy).clone() };
     assert_eq!(policy, Policy::default());
-    let written = Trigger { policy, ..trigger }.metadata();
+    let written = Trigger { policy: policy.into(), ..trigger }.metadata();
     for definition in KEYS {
         let (Fallback::Value(default), Some(value)) = (definition.default, written.get(definition.name))
         else {

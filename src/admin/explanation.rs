@@ -142,7 +142,7 @@ impl TriggerExplanation {
             ready_replicas: snapshot.and_then(|snapshot| snapshot.ready_replicas),
             room: RoomExplanation::of(entry, coordination),
             findings: room::findings(entry, coordination, now),
-            policy: entry.accepted().map(|accepted| accepted.trigger.policy.clone()),
+            policy: entry.accepted().map(|accepted| (*accepted.trigger.policy).clone()),
         }
     }
 }

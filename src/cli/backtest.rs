@@ -135,7 +135,7 @@ impl BacktestArguments {
             (true, None) => contestants.push(ours(object, "now: peakscaler")?),
             (true, Some(other)) => {
                 let mut now = centre.clone();
-                now.policy = object.ours.as_ref().map_or(now.policy, |ours| ours.policy.clone());
+                now.policy = object.ours.as_ref().map_or(now.policy, |ours| (*ours.policy).clone());
                 let workload = learned(&history, &now, start, &calendar)?;
                 let policy =
                     CorePolicy::new("now: peakscaler", workload).with_behavior(object.behavior.clone());

@@ -98,7 +98,7 @@ impl CentreArguments {
     /// one first.
     pub(super) fn complete(&self, objects: &[&ScaledObject], seen: Seen) -> anyhow::Result<Centre> {
         let trigger = objects.iter().find_map(|object| object.ours.as_deref());
-        let mut sources = Sources { trigger: trigger.map(|trigger| &trigger.policy), list: Vec::new() };
+        let mut sources = Sources { trigger: trigger.map(|trigger| &*trigger.policy), list: Vec::new() };
         let goal = self.goal(&mut sources)?;
         let zone_name = self.zone(&mut sources, &goal)?;
         let service = self.service(&mut sources)?;
@@ -129,7 +129,7 @@ impl CentreArguments {
                     max_replicas: bounds.map_or(default.max_replicas, |object| object.max_replicas),
                     ..default.clone()
                 },
-                |trigger| trigger.policy.clone(),
+                |trigger| (*trigger.policy).clone(),
             )
         };
         let zone = TimeZone::get(&zone_name)?;

@@ -90,7 +90,7 @@ pub(super) fn run(arguments: &ReplayArguments) -> anyhow::Result<ExitCode> {
         Some(path) => Some(load_trigger(path).context("--trigger")?.policy),
         None => None,
     };
-    let report = match gather(&arguments.records, settings.as_ref()) {
+    let report = match gather(&arguments.records, settings.as_deref()) {
         Ok(report) => report,
         Err(error) => {
             eprintln!("error: {}", super::told(&error));

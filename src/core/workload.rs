@@ -25,7 +25,7 @@ use super::policy::Policy;
 /// All that is remembered of one workload between two observations.
 #[derive(Debug, Clone)]
 pub struct Workload {
-    policy: Policy,
+    policy: Arc<Policy>,
     /// The policy's fingerprint.
     version: String,
     forecast: Option<Box<dyn ArrivalForecast>>,
@@ -75,7 +75,8 @@ pub enum ObservationError {
 
 impl Workload {
     /// A workload of which nothing has been seen yet; plans from the present rate alone.
-    pub fn new(policy: Policy) -> Self {
+    pub fn new(policy: impl Into<Arc<Policy>>) -> Self {
+        let policy = policy.into();
         Self {
             version: policy_version(&policy),
             policy,
@@ -143,7 +144,8 @@ impl Workload {
     }
 
     /// Puts another policy in force; what was learned stays.
-    pub fn set_policy(&mut self, policy: Policy) {
+    pub fn set_policy(&mut self, policy: impl Into<Arc<Policy>>) {
+        let policy = policy.into();
         self.deadlines.clear();
         self.version = policy_version(&policy);
         self.policy = policy;
@@ -196,7 +198,7 @@ impl Workload {
             let min_replicas = bounds.min.unwrap_or(self.policy.min_replicas);
             let max_replicas = bounds.max.unwrap_or(self.policy.max_replicas);
             if (min_replicas, max_replicas) != (self.policy.min_replicas, self.policy.max_replicas) {
-                self.set_policy(Policy { min_replicas, max_replicas, ..self.policy.clone() });
+                self.set_policy(Policy { min_replicas, max_replicas, ..(*self.policy).clone() });
             }
         }
         for interval in &observation.arrivals {

@@ -361,7 +361,7 @@ fn same_sources(a: &Trigger, b: &Trigger) -> bool {
             node_lead_seconds: trigger.policy.node_lead_seconds,
             ..crate::core::Policy::default()
         };
-        Trigger { policy, mode: crate::trigger::Mode::Act, ..trigger.clone() }
+        Trigger { policy: policy.into(), mode: crate::trigger::Mode::Act, ..trigger.clone() }
     };
     reading(a) == reading(b)
 }

@@ -1,5 +1,7 @@
 //! From single keys to one [`Trigger`]: what keys say of each other is checked here.
 
+use std::sync::Arc;
+
 use super::reading::Reading;
 use super::{BacklogSource, Mode, Origin, Parsed, ThroughputSource, Trigger, aws, duration, keys};
 use crate::core::{Policy, ServiceRate};
@@ -35,7 +37,7 @@ pub(super) fn assemble(mut reading: Reading, origin: Origin) -> Parsed {
             mode: mode(&reading),
             min_replicas_given: reading.is_given("minReplicas"),
             max_replicas_given: reading.is_given("maxReplicas"),
-            policy: policy(&reading),
+            policy: Arc::new(policy(&reading)),
         }),
         _ => None,
     };

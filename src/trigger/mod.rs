@@ -19,6 +19,7 @@ mod values;
 pub(crate) mod yaml;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crate::core::{Policy, ServiceRate};
 
@@ -95,8 +96,8 @@ pub struct Trigger {
     pub min_replicas_given: bool,
     /// `maxReplicas` is given, and not left to the ScaledObject.
     pub max_replicas_given: bool,
-    /// What the core needs.
-    pub policy: Policy,
+    /// What the core needs; shared with it, as ten thousand workloads keep theirs.
+    pub policy: Arc<Policy>,
 }
 
 /// Where the backlog is read.

@@ -73,7 +73,7 @@ async fn an_outage_ages_the_last_reading_then_drops_it_and_ends() {
     let clock = fast_clock();
     let sources = LiveSources::new(clock.clone(), options()).unwrap();
     let mut trigger = queues_trigger(&[&url], ThroughputSource::Queue);
-    trigger.policy.stale_after_seconds = 60.0;
+    std::sync::Arc::make_mut(&mut trigger.policy).stale_after_seconds = 60.0;
     let mut observer = Observer::attach(&sources, &clock, "orders", &trigger);
     observer.until("four messages", |seen| counters(seen) == Some([4.0, 0.0, 0.0])).await;
 

@@ -146,9 +146,7 @@ fn span(args: &Args, days: &[DayCounts]) -> anyhow::Result<(usize, usize)> {
     }
     let last = match args.until {
         Some(until) => find(until, "--until")?,
-        None => {
-            days.iter().rposition(|day| day.covered.iter().any(|covered| *covered > 0.0)).unwrap_or(first)
-        }
+        None => days.iter().rposition(|day| day.slots().any(|(_, covered)| covered > 0.0)).unwrap_or(first),
     };
     if last < first {
         bail!("--until {} is before --from {}", days[last].date, args.from);

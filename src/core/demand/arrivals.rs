@@ -248,6 +248,8 @@ impl ArrivalLog {
             }
         }
         cohorts.reverse();
+        // They are kept with the decision.
+        cohorts.shrink_to_fit();
         cohorts
     }
 }

@@ -104,27 +104,38 @@ impl DayClock {
 pub struct DayCounts {
     /// The local date.
     pub date: Date,
-    /// Orders by slot.
-    pub counts: Vec<f64>,
-    /// Seconds covered by slot.
-    pub covered: Vec<f64>,
+    /// Orders and seconds covered, by slot.
+    slots: Box<[(f32, f32)]>,
 }
 
 impl DayCounts {
     pub(super) fn new(date: Date, slots: usize) -> Self {
-        Self { date, counts: vec![0.0; slots], covered: vec![0.0; slots] }
+        Self { date, slots: vec![(0.0, 0.0); slots].into() }
+    }
+
+    pub(super) fn add(&mut self, slot: usize, seconds: f64, count: f64) {
+        let (counted, covered) = &mut self.slots[slot];
+        *counted = single(f64::from(*counted) + count);
+        *covered = single(f64::from(*covered) + seconds);
+    }
+
+    /// Orders and seconds covered of a slot.
+    pub fn slot(&self, slot: usize) -> (f64, f64) {
+        let (count, covered) = self.slots[slot];
+        (f64::from(count), f64::from(covered))
+    }
+
+    /// The same of every slot.
+    pub fn slots(&self) -> impl Iterator<Item = (f64, f64)> {
+        (0..self.slots.len()).map(|slot| self.slot(slot))
     }
 
     /// Orders a slot, as if every slot had been covered once; `NaN` where missing.
     pub fn values(&self, slot_seconds: f64) -> Vec<f64> {
-        let value = |(count, covered): (&f64, &f64)| {
-            if *covered < LEAST_KNOWN_SHARE * slot_seconds {
-                f64::NAN
-            } else {
-                count * slot_seconds / covered
-            }
+        let value = |(count, covered): (f64, f64)| {
+            if covered < LEAST_KNOWN_SHARE * slot_seconds { f64::NAN } else { count * slot_seconds / covered }
         };
-        self.counts.iter().zip(&self.covered).map(value).collect()
+        self.slots().map(value).collect()
     }
 
     /// Monday is 0.
@@ -163,8 +174,7 @@ pub fn days_of(intervals: &[Interval], zone: &TimeZone, slot_seconds: f64) -> Ve
                 days.push(DayCounts::new(place.date, slots));
             }
             if let Some(day) = days.last_mut().filter(|day| day.date == place.date) {
-                day.counts[place.slot] += count;
-                day.covered[place.slot] += seconds;
+                day.add(place.slot, seconds, count);
             }
         });
     }

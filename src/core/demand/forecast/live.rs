@@ -327,7 +327,7 @@ impl ProfileForecast {
         self.learn_event(&today);
         self.learn_holiday(&today);
         let day = today.seen.weekday();
-        let known = today.seen.covered.iter().sum::<f64>() / 86_400.0;
+        let known = today.seen.slots().map(|(_, covered)| covered).sum::<f64>() / 86_400.0;
         self.days += known.min(1.0);
         let before = today.ahead[0].mean(slots - 1);
         self.model.learn(day, &values);
@@ -343,8 +343,8 @@ impl ProfileForecast {
             return;
         };
         let Some(name) = calendar.lone_holiday(from, to) else { return };
-        let seen: f64 = in_events.counts.counts.iter().sum();
-        let covered = in_events.counts.covered.iter().map(|seconds| seconds / self.slot_seconds);
+        let seen: f64 = in_events.counts.slots().map(|(count, _)| count).sum();
+        let covered = in_events.counts.slots().map(|(_, covered)| covered / self.slot_seconds);
         let whole: f64 = today.ahead[0].means().sum();
         let expected: f64 = today.ahead[0].means().zip(covered).map(|(mean, share)| mean * share).sum();
         if self.days >= NEEDED_DAYS && expected > LEAST_HOLIDAY_KNOWN * whole {

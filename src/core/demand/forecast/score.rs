@@ -151,7 +151,7 @@ impl Tally {
     /// Holds a path against the day that came; `before` are the values of the days before.
     pub fn add(&mut self, day: &DayCounts, slot_seconds: f64, before: &[Vec<f64>], path: &Path) {
         self.days += 1;
-        for (slot, (count, covered)) in day.counts.iter().zip(&day.covered).enumerate() {
+        for (slot, (count, covered)) in day.slots().enumerate() {
             let share = covered / slot_seconds;
             if share < LEAST_SCORED_SHARE {
                 continue;
@@ -165,7 +165,7 @@ impl Tally {
                 let quantile = path.quantiles[index][slot] * share;
                 let over = count - quantile;
                 self.pinball[index] += (level * over).max((level - 1.0) * over);
-                if *count <= quantile {
+                if count <= quantile {
                     self.covered[index] += f64::from(u8::from(!closed));
                     self.all_covered += f64::from(u8::from(index == 1));
                 }

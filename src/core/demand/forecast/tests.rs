@@ -177,7 +177,7 @@ fn a_slot_passed_twice_counts_as_a_rate() {
     let day = Interval { from, to: from + SignedDuration::from_hours(25), count: 250.0 };
     let days = days_of(&[day], &zone, 3600.0);
     assert_eq!(days.len(), 1);
-    assert_eq!((days[0].counts[1], days[0].covered[1]), (20.0, 7200.0));
+    assert_eq!(days[0].slot(1), (20.0, 7200.0));
     assert!(days[0].values(3600.0).iter().all(|value| (value - 10.0).abs() < 1e-9));
 }
 

@@ -89,7 +89,7 @@ impl Today {
         let counts = match change {
             None => &mut self.seen,
             Some(change) => {
-                let (date, slots) = (self.seen.date, self.seen.counts.len());
+                let (date, slots) = (self.seen.date, self.seen.slots().count());
                 let in_events = self.in_events.get_or_insert_with(|| {
                     let change = vec![Change::NONE; slots].into();
                     Box::new(InEvents { counts: DayCounts::new(date, slots), change })
@@ -98,8 +98,7 @@ impl Today {
                 &mut in_events.counts
             }
         };
-        counts.counts[slot] += count;
-        counts.covered[slot] += seconds;
+        counts.add(slot, seconds, count);
     }
 
     /// Orders expected in the next `share` of the slot of `place`.
@@ -114,8 +113,9 @@ impl Today {
     /// What a slot brought and what was expected of it; `None` where too little of it was seen, or
     /// an event was on.
     pub(super) fn known(&self, slot: usize, slot_seconds: f64) -> Option<(f64, f64)> {
-        let share = self.seen.covered[slot] / slot_seconds;
-        (share > LEAST_TAUGHT_SHARE).then(|| (self.seen.counts[slot], self.ahead[0].mean(slot) * share))
+        let (count, covered) = self.seen.slot(slot);
+        let share = covered / slot_seconds;
+        (share > LEAST_TAUGHT_SHARE).then(|| (count, self.ahead[0].mean(slot) * share))
     }
 
     /// Means and variances that were expected with these events, by slot.
