@@ -7,7 +7,7 @@ use super::plan::tuning::SETTLED_SECONDS;
 /// The longest that anybody looks back, and the ramp's minute.
 const KEPT_SECONDS: f64 = SETTLED_SECONDS + 60.0;
 /// Room for so many more is made at a time: doubled, most of it would stay empty.
-const MORE: usize = 8;
+const MORE: usize = 4;
 
 /// Decisions in a row that were the same.
 #[derive(Debug, Clone, Copy)]

@@ -158,6 +158,8 @@ impl Workload {
     pub fn step(&mut self, observation: &Observation) -> Result<DecisionRecord, ObservationError> {
         let mut record = self.step_silently(observation)?;
         record.reason = sentence(&record, &self.policy);
+        // It is kept until the next.
+        record.reason.shrink_to_fit();
         Ok(record)
     }
 
