@@ -106,12 +106,18 @@ pub fn most_nodes(pool: &PoolFacts, claims: &[ClaimFacts]) -> Option<u32> {
     most.map(quantity::whole).min()
 }
 
-/// The median capacity of the pool's nodes, by resource.
+/// The median capacity of the pool's nodes, by resource, and no less than their pods can have: Karpenter's kwok
+/// provider tells as a node's capacity what was first asked of it.
 fn usual_size(claims: &[ClaimFacts]) -> Resources {
     let mut sizes: std::collections::BTreeMap<String, Vec<f64>> = std::collections::BTreeMap::new();
     for claim in claims {
-        for (resource, amount) in &claim.capacity {
-            sizes.entry(resource.clone()).or_default().push(*amount);
+        let mut size = claim.capacity.clone();
+        for (resource, amount) in &claim.allocatable {
+            let told = size.entry(resource.clone()).or_default();
+            *told = told.max(*amount);
+        }
+        for (resource, amount) in size {
+            sizes.entry(resource).or_default().push(amount);
         }
     }
     let median = |(resource, mut amounts): (String, Vec<f64>)| {

@@ -17,7 +17,7 @@ use std::process::ExitCode;
 use anyhow::{bail, ensure};
 use jiff::civil::Date;
 
-use super::centre::{Assumption, Centre, CentreArguments, Recorded, read_calendar};
+use super::centre::{Assumption, Centre, CentreArguments, Recorded, date, read_calendar};
 use super::report::ReportArguments;
 use crate::core::demand::calendar::{CalendarSpec, PeakSpec};
 use crate::observe::WorkloadId;
@@ -52,7 +52,7 @@ pub(super) struct PlanArguments {
     #[arg(long, value_name = "TIMES", requires = "on", allow_negative_numbers = true, value_parser = uplift)]
     uplift: Option<f64>,
     /// The first day planned; default: the day after the history
-    #[arg(long, value_name = "DATE")]
+    #[arg(long, value_name = "DATE", value_parser = date)]
     on: Option<Date>,
     /// How many days
     #[arg(long, default_value_t = 1, allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(1..=7))]
@@ -67,7 +67,7 @@ pub(super) struct PlanArguments {
     #[arg(long, default_value_t = 0.001, value_name = "SHARE", value_parser = share)]
     allow_late: f64,
     /// Most worker pods that the namespace's `ResourceQuota` allows; default: the cluster's, with --from-cluster
-    #[arg(long, value_name = "PODS")]
+    #[arg(long, value_name = "PODS", allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(1..))]
     quota_pods: Option<u32>,
     #[command(flatten)]
     centre: CentreArguments,

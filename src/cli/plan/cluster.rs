@@ -18,7 +18,6 @@ use crate::clock::{Clock, later};
 use crate::core::Policy;
 use crate::core::demand::calendar::CalendarSpec;
 use crate::observe::WorkloadId;
-use crate::observe::cluster::facts::ClaimFacts;
 use crate::observe::cluster::lead_times::ENOUGH;
 use crate::observe::cluster::quantity::{self, Resources};
 use crate::observe::cluster::{CapacityFacts, Cluster as _, ClusterReading, Interest, KubernetesCluster};
@@ -162,7 +161,7 @@ fn take_in(found: &mut FromCluster, facts: &CapacityFacts) {
     }
     let Some(pool) = facts.pool.found() else { return };
     seen.pods_per_node = facts.pods_a_node;
-    seen.node_limit = most_nodes(pool, &in_full(&facts.claims));
+    seen.node_limit = most_nodes(pool, &facts.claims);
     if seen.pods_per_node.is_some() {
         return;
     }
@@ -174,20 +173,6 @@ fn take_in(found: &mut FromCluster, facts: &CapacityFacts) {
         pool.name,
         limits.unwrap_or_default()
     ));
-}
-
-/// Claims with no less than their pods can have: Karpenter's kwok provider tells a node's capacity as what was first
-/// asked for.
-fn in_full(claims: &[ClaimFacts]) -> Vec<ClaimFacts> {
-    let full = |claim: &ClaimFacts| {
-        let mut claim = claim.clone();
-        for (resource, amount) in &claim.allocatable {
-            let size = claim.capacity.entry(resource.clone()).or_default();
-            *size = size.max(*amount);
-        }
-        claim
-    };
-    claims.iter().map(full).collect()
 }
 
 /// Most pods of `request` within amounts; `None` where nothing bounds them.

@@ -40,7 +40,7 @@ pub(super) fn page(report: &Report, zone: &TimeZone) -> String {
             vec![(*what).to_owned(), value.clone(), (*source).to_owned()]
         })
         .collect();
-    page.table(&["assumed", "value", "from"], &rows, |_| false);
+    page.words(&["assumed", "value", "from"], &rows);
     for note in &report.notes {
         page.paragraph(note);
     }

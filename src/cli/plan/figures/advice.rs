@@ -12,12 +12,13 @@ pub(super) fn sentences(report: &Report, zone: &TimeZone, by_kills: bool) -> Vec
     if !report.fails {
         let tight = tight(report);
         let fine = format!(
-            "At quantile {} nothing fails: {} of {} orders late, {} replicas and {} nodes at the peak.",
+            "At quantile {} nothing fails: {} of {} orders late, {} replicas and {} {} at the peak.",
             report.at,
             grouped(total.late),
             grouped(whole(total.orders)),
             grouped(total.peak_replicas),
-            grouped(total.peak_nodes)
+            grouped(total.peak_nodes),
+            if total.peak_nodes == 1 { "node" } else { "nodes" }
         );
         return std::iter::once(fine).chain(tight).collect();
     }

@@ -19,26 +19,30 @@ struct Sample {
     in_flight: f32,
     visible: f32,
     delayed: f32,
-    ready: Option<f32>,
+    /// [`UNKNOWN`] where it was not told.
+    ready: u16,
     /// The most that were ready of late: so many may be at work.
-    most_ready: f32,
+    most_ready: u16,
 }
 
+/// In the place of a number of pods.
+const UNKNOWN: u16 = u16::MAX;
+
 impl Sample {
-    #[expect(clippy::cast_possible_truncation, reason = "counts of messages and pods")]
+    #[expect(clippy::cast_possible_truncation, reason = "counts of messages")]
     fn new(at: f64, reading: &QueueReading, ready: Option<f64>, most_ready: f64) -> Self {
         Self {
             at,
             in_flight: reading.in_flight as f32,
             visible: reading.visible as f32,
             delayed: reading.delayed as f32,
-            ready: ready.map(|ready| ready as f32),
-            most_ready: most_ready as f32,
+            ready: ready.map_or(UNKNOWN, pods),
+            most_ready: pods(most_ready),
         }
     }
 
     fn ready(&self) -> Option<f64> {
-        self.ready.map(f64::from)
+        (self.ready != UNKNOWN).then(|| f64::from(self.ready))
     }
 
     fn messages(&self) -> f64 {
@@ -54,6 +58,11 @@ impl Sample {
     fn is_deep(&self) -> bool {
         f64::from(self.visible) > self.shallow()
     }
+}
+
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "bounded before the cast")]
+fn pods(ready: f64) -> u16 {
+    ready.clamp(0.0, f64::from(UNKNOWN - 1)) as u16
 }
 
 /// The last readings.
