@@ -100,6 +100,21 @@ struct Plan {
 
 impl Plan {
     fn draw(situation: &Situation, policy: &Policy) -> Self {
+        Self::with(situation, policy, |curves, fleet, done, soft| {
+            late::foresee(curves, situation, policy, fleet, (done, soft))
+        })
+    }
+
+    /// Only how many are wanted: who would be late is not asked.
+    fn outline(situation: &Situation, policy: &Policy) -> Self {
+        Self::with(situation, policy, |_, _, _, _| Late::default())
+    }
+
+    fn with(
+        situation: &Situation,
+        policy: &Policy,
+        late: impl FnOnce(&Curves, &Fleet, &[f64], &[f64]) -> Late,
+    ) -> Self {
         let curves = Curves::new(situation, policy);
         let lines = Lines::new(&curves, situation, policy);
         let per_second = careful_rate(situation);
@@ -129,7 +144,7 @@ impl Plan {
             due_orders: lines.soft[shown.end.min(curves.x.len() - 1)],
             ahead: lines.ahead(&done, per_second, short),
             lead_seconds,
-            late: late::foresee(&curves, situation, policy, fleet, (&done, &lines.soft)),
+            late: late(&curves, fleet, &done, &lines.soft),
         }
     }
 
@@ -422,7 +437,7 @@ fn calendar_parts(
     let mut other = situation.clone();
     for entry in calendar {
         other.outlook.clone_from(&entry.without);
-        let without = Plan::draw(&other, policy);
+        let without = Plan::outline(&other, policy);
         let horizon_seconds = situation.outlook.knots.last().map_or(0.0, |knot| knot.x_seconds());
         let orders = situation.outlook.at(horizon_seconds).0 - entry.without.at(horizon_seconds).0;
         parts.push(CalendarPart {
