@@ -148,3 +148,21 @@ fn a_rate_wrong_by_three_heals_within_minutes() {
         }
     }
 }
+
+#[test]
+fn a_counter_a_minute_late_makes_no_slow_workers_of_a_step() {
+    for seed in 1..4 {
+        let mut world = World { service_seconds: 30.0, rate: 1.0 / 3.0, ..ample(seed) };
+        world.policy.target_wait_seconds = Some(300.0);
+        (world.service_variation, world.shape) = (0.4, Shape::Step(4.0));
+        (world.restart, world.nodes, world.pod_lead) = (None, None, 30.0);
+        (world.pods_at_start, world.backlog_at_start) = (5, 0);
+        let instruments = &mut world.instruments;
+        (instruments.poll_seconds, instruments.lag_seconds, instruments.noise) = (15, 60, 0.03);
+        (instruments.arrivals_delay, instruments.completions_delay) = (Some(60), None);
+        instruments.tells_replicas = true;
+        let outcome = world.run();
+        let text = summary(&outcome, &world);
+        assert!(outcome.late == 0 && f64::from(outcome.peak) < 1.6 * 40.0, "{text}; 40 are needed");
+    }
+}

@@ -24,6 +24,9 @@ const HALF_LIVES: f64 = 8.0;
 /// ... and is looked at only where the newer covers less than this.
 const LEAST_WEIGHTED_SECONDS: f64 = 60.0;
 
+/// Counts of two windows that differ by more than so many standard deviations are not the same by chance.
+const SURE_DEVIATIONS: f64 = 3.0;
+
 /// How far to believe what the counters imply: the rest is taken from a known rate.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Belief {
@@ -201,6 +204,25 @@ impl ArrivalLog {
         (orders.max(0.0), covered)
     }
 
+    /// Orders known of the bins that begin in `[from, to)`.
+    #[expect(clippy::cast_possible_truncation, reason = "bin numbers fit")]
+    fn known_between(&self, from: f64, to: f64) -> f64 {
+        let place = |at: f64| {
+            let number = (at / BIN_SECONDS).ceil() as i64 - self.first;
+            usize::try_from(number).unwrap_or(0).min(self.fine.len())
+        };
+        self.fine.range(place(from)..place(to).max(place(from))).map(|bin| bin.known().0).sum()
+    }
+
+    /// By how many orders more or fewer came in the `seconds` before `to` than in as many before `from`, beyond
+    /// what chance makes of counts: 0 while arrivals go on as they did.
+    pub fn shift(&self, from: f64, to: f64, seconds: f64) -> f64 {
+        let (before, after) =
+            (self.known_between(from - seconds, from), self.known_between(to - seconds, to));
+        let chance = SURE_DEVIATIONS * SURE_DEVIATIONS * (before + after);
+        ((after - before).powi(2) - chance).max(0.0).sqrt()
+    }
+
     /// The last `waiting` orders before `now` by age, oldest first: first in, first out.
     ///
     /// `rate` fills what no bin covers yet. Orders beyond the log's memory are spread from its end
@@ -295,6 +317,22 @@ mod tests {
         assert_eq!(cohorts.first().map(|cohort| cohort.age_seconds), Some(45.0));
         let beyond = log.by_age(600.0, 700.0, 1.0, 300.0);
         assert!((beyond.iter().map(|cohort| cohort.orders).sum::<f64>() - 700.0).abs() < 1e-3);
+    }
+
+    #[test]
+    fn a_step_is_a_shift_and_chance_is_none() {
+        let mut log = ArrivalLog::default();
+        for minute in 0..20_u32 {
+            let from = f64::from(minute) * 60.0;
+            let count = if minute < 15 { 80.0 + f64::from(minute % 2) * 10.0 } else { 20.0 };
+            log.add_known(from, from + 60.0, count);
+        }
+        assert!(log.shift(780.0, 900.0, 60.0) < 1e-9);
+        assert!(log.shift(840.0, 900.0, 60.0) < 1e-9);
+        let step = log.shift(900.0, 960.0, 60.0);
+        assert!((40.0..60.0).contains(&step), "{step}");
+        assert!(log.shift(960.0, 1020.0, 60.0) < 1e-9);
+        assert!(log.shift(-600.0, -540.0, 60.0) < 1e-9);
     }
 
     #[test]

@@ -32,6 +32,11 @@ const START_SECONDS: f64 = 300.0;
 /// A backlog known to within so many messages, one standard deviation, gets no safety margin.
 const SURE_MESSAGES: f64 = 3.0;
 
+/// A counter may lag by anything up to so long (SQS settles within a minute) ...
+const LAG_SECONDS: f64 = 60.0;
+/// ... which is, as the root of the mean square, this share of it.
+const LAG_SHARE: f64 = 0.6;
+
 /// What is known of a queue and its orders.
 #[derive(Debug, Clone, Default)]
 pub struct Ledger {
@@ -101,7 +106,10 @@ impl Ledger {
         if self.completions_known(to) {
             self.untold = None;
         } else if to <= read_at {
-            let noise = self.filter.noise_at(self.filter.messages());
+            // A counter that lags shows what came before, in the place of what came: no less and no more
+            // while as many come.
+            let lagging = LAG_SHARE * self.log.shift(from, to, LAG_SECONDS);
+            let noise = 2.0 * self.filter.noise_at(self.filter.messages()) + lagging * lagging;
             if self.service.learn_from_arrivals(from, to, orders, noise) {
                 self.untold = None;
             }

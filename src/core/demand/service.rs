@@ -155,10 +155,10 @@ impl ServiceLearner {
     }
 
     /// Learns from orders that arrived in `[from, to)` where completions are not counted: what came
-    /// and is not in the queue was completed. `counter_variance`: of one reading of the queue.
+    /// and is not in the queue was completed. `noise`: variance of what two readings of the queue differ by.
     ///
     /// False when the counters are too noisy to tell yet and a longer interval would say more.
-    pub fn learn_from_arrivals(&mut self, from: f64, to: f64, orders: f64, counter_variance: f64) -> bool {
+    pub fn learn_from_arrivals(&mut self, from: f64, to: f64, orders: f64, noise: f64) -> bool {
         let (Some(before), Some(after)) = (self.readings.messages(from), self.readings.messages(to)) else {
             return true;
         };
@@ -167,7 +167,6 @@ impl ServiceLearner {
         // By what is expected (in the long run what comes), not by what was seen: else the luckier would
         // count more.
         let expected = (busy * self.posterior.mean()).max(orders).max(0.1);
-        let noise = 2.0 * counter_variance;
         if noise > expected && to - from < LONGEST_SECONDS {
             return false;
         }
@@ -323,7 +322,7 @@ mod tests {
                 let at = f64::from(step * 15);
                 queue += 15.0 * (0.2 - 10.0 * per_second);
                 learner.sample(at, &reading(queue, 10.0), Some(10));
-                if step % 4 == 0 && at > from && learner.learn_from_arrivals(from, at, 0.2 * (at - from), 1.0)
+                if step % 4 == 0 && at > from && learner.learn_from_arrivals(from, at, 0.2 * (at - from), 2.0)
                 {
                     from = at;
                 }
