@@ -11,7 +11,7 @@ use peakscaler::replay::lineup::{self, Tuned};
 use peakscaler::replay::oracle::Bill;
 use peakscaler::replay::policies::{CorePolicy, Fixed, KedaSqs, tuning};
 use peakscaler::replay::run::Cell;
-use peakscaler::replay::scenario::{OrderSource, Scenario};
+use peakscaler::replay::scenario::{Imports, OrderSource, Scenario};
 use peakscaler::replay::score::Score;
 use peakscaler::replay::units::ceil;
 
@@ -53,7 +53,7 @@ fn main() {
     if let Ok(per_day) = option("--imports", "").parse() {
         for scenario in &mut scenarios {
             if let OrderSource::Generator(generator) = &mut scenario.orders {
-                generator.imports.per_day = per_day;
+                generator.imports = Some(Imports { per_day, ..generator.imports() });
             }
         }
     }

@@ -5,7 +5,7 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, Gamma, Poisson, StandardNormal};
 
-use super::scenario::{Generator, OrderSource, Scenario, ScenarioError};
+use super::scenario::{Generator, Imports, OrderSource, Scenario, ScenarioError};
 use super::units::{DAY, Millis, SECOND, millis, timestamp};
 
 mod trace;
@@ -183,7 +183,8 @@ impl Generator {
     /// Orders an hour for each hour of the week, imports taken off.
     pub(super) fn week_shape(&self) -> Vec<f64> {
         let weights = if self.week.is_empty() { ordinary_week() } else { self.week.clone() };
-        let imported = (self.imports.per_day * self.imports.orders).min(self.orders_per_day);
+        let imports = self.imports();
+        let imported = (imports.per_day * imports.orders).min(self.orders_per_day);
         let scale = (self.orders_per_day - imported) * 7.0 / weights.iter().sum::<f64>();
         weights.iter().map(|weight| weight * scale).collect()
     }
@@ -229,16 +230,13 @@ impl Generator {
     fn add_imports_to_history(&self, scenario: &Scenario, before: &[f64], history: &mut [HistoryBin]) {
         let mut random = random(scenario.seed, Stream::History);
         random.set_word_pos(1 << 40);
+        let imports = self.imports();
         for (bin, rates) in history.iter_mut().zip(before.chunks(15)) {
-            let expected = rates.iter().sum::<f64>() / self.orders_per_day.max(1.0) * self.imports.per_day;
+            let expected = rates.iter().sum::<f64>() / self.orders_per_day.max(1.0) * imports.per_day;
             for _ in 0..draw_count(expected, 1.0, &mut random) {
-                bin.count += f64::from(self.draw_import(&mut random));
+                bin.count += f64::from(imports.draw(&mut random));
             }
         }
-    }
-
-    fn draw_import(&self, random: &mut ChaCha8Rng) -> u32 {
-        super::units::ceil(-self.imports.orders * random.random_range(f64::MIN_POSITIVE..1.0).ln())
     }
 
     /// Adds imports (at times drawn by the rate) and bursts.
@@ -246,7 +244,8 @@ impl Generator {
         let mut random = random(scenario.seed, Stream::Arrivals);
         random.set_word_pos(1 << 40);
         let end = scenario.end();
-        let expected = rates.iter().sum::<f64>() / (self.orders_per_day.max(1.0)) * self.imports.per_day;
+        let imports = self.imports();
+        let expected = rates.iter().sum::<f64>() / (self.orders_per_day.max(1.0)) * imports.per_day;
         let busiest = rates.iter().copied().fold(0.0, f64::max);
         for _ in 0..draw_count(expected, 1.0, &mut random) {
             let minute = loop {
@@ -256,8 +255,8 @@ impl Generator {
                 }
             };
             let start = i64::try_from(minute).unwrap_or(0) * MINUTE;
-            for _ in 0..self.draw_import(&mut random) {
-                arrivals.push(start + millis(random.random::<f64>() * self.imports.over_seconds));
+            for _ in 0..imports.draw(&mut random) {
+                arrivals.push(start + millis(random.random::<f64>() * imports.over_seconds));
             }
         }
         for burst in &self.bursts {
@@ -270,6 +269,13 @@ impl Generator {
         }
         arrivals.retain(|arrival| *arrival < end);
         arrivals.sort_unstable();
+    }
+}
+
+impl Imports {
+    /// Orders of one.
+    fn draw(&self, random: &mut ChaCha8Rng) -> u32 {
+        super::units::ceil(-self.orders * random.random_range(f64::MIN_POSITIVE..1.0).ln())
     }
 }
 

@@ -158,12 +158,24 @@ pub struct Generator {
     pub wander_deviation: f64,
     /// Half-life of that wandering in hours.
     pub wander_half_life_hours: f64,
-    /// Batch imports from e-shops.
-    pub imports: Imports,
+    /// Batch imports from e-shops; left out, twelve a day of sixty orders, or of fewer where those would be
+    /// more than half of the day's.
+    pub imports: Option<Imports>,
     /// Flash bursts on top.
     pub bursts: Vec<Burst>,
     /// A peak day.
     pub peak: Option<Peak>,
+}
+
+impl Generator {
+    /// The imports asked for, or the ordinary ones of a centre of this size.
+    pub fn imports(&self) -> Imports {
+        self.imports.clone().unwrap_or_else(|| {
+            let ordinary = Imports::default();
+            let most = 0.5 * self.orders_per_day / ordinary.per_day;
+            Imports { orders: ordinary.orders.min(most), ..ordinary }
+        })
+    }
 }
 
 /// Lumps of orders at random times, as when an e-shop hands over a batch.

@@ -52,7 +52,7 @@ proptest! {
     #[test]
     fn every_order_is_served_once_and_not_before_it_came(
         seed in 0_u64..1_000,
-        orders in 800.0_f64..8_000.0,
+        orders in 100.0_f64..8_000.0,
         grace in prop_oneof![Just(0.0), Just(30.0)],
         concurrency in 1_u32..4,
         wanted in prop::collection::vec(0_u32..40, 96),

@@ -36,7 +36,7 @@ impl Default for Generator {
             day_deviation: 0.06,
             wander_deviation: 0.10,
             wander_half_life_hours: 3.0,
-            imports: Imports::default(),
+            imports: None,
             bursts: Vec::new(),
             peak: None,
         }

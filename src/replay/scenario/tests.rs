@@ -43,7 +43,10 @@ fn what_is_wrong_is_named_by_its_field() {
         ("orders: {generator: {week: [1, 2]}}", "orders.generator.week: 2 must be 168"),
         ("orders: {generator: {dispersion: 0.5}}", "orders.generator.dispersion: 0.5"),
         ("orders: {generator: {peak: {day: 30, factor: 7}}}", "orders.generator.peak.day: 30"),
-        ("orders: {generator: {orders_per_day: 100}}", "orders.generator.imports: 720 orders a day"),
+        (
+            "orders: {generator: {orders_per_day: 100, imports: {}}}",
+            "orders.generator.imports: 720 orders a day",
+        ),
         ("orders: {generator: {day_deviation: 1000}}", "orders.generator.day_deviation: 1000 must be 0 to 1"),
         ("orders: {generator: {peak: {day: 0, factor: 1e9}}}", "peak.factor: 1000000000 must be 0 to 166"),
         ("orders: {generator: {imports: {per_day: 1e300}}}", "imports.per_day: 1e300 must be 0 to 5000000"),

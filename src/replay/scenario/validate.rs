@@ -225,16 +225,17 @@ impl Generator {
         problems.at_most("orders.generator.day_deviation", self.day_deviation, MOST_DEVIATION);
         problems.at_most("orders.generator.wander_deviation", self.wander_deviation, MOST_DEVIATION);
         problems.positive("orders.generator.wander_half_life_hours", self.wander_half_life_hours);
-        problems.at_most("orders.generator.imports.per_day", self.imports.per_day, MOST_ORDERS_A_DAY);
-        problems.at_most("orders.generator.imports.orders", self.imports.orders, MOST_ORDERS_A_DAY);
-        let imported = self.imports.per_day * self.imports.orders;
+        let imports = self.imports();
+        problems.at_most("orders.generator.imports.per_day", imports.per_day, MOST_ORDERS_A_DAY);
+        problems.at_most("orders.generator.imports.orders", imports.orders, MOST_ORDERS_A_DAY);
+        let imported = imports.per_day * imports.orders;
         problems.require(
             imported <= self.orders_per_day || self.orders_per_day <= 0.0,
             "orders.generator.imports",
             format!("{} orders a day (per_day times orders)", shown(imported)),
             &format!("at most orders_per_day ({}), which they are a part of", self.orders_per_day),
         );
-        problems.positive("orders.generator.imports.over_seconds", self.imports.over_seconds);
+        problems.positive("orders.generator.imports.over_seconds", imports.over_seconds);
         for (index, burst) in self.bursts.iter().enumerate() {
             let field = format!("orders.generator.bursts[{index}]");
             problems.require(
