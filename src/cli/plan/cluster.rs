@@ -18,6 +18,7 @@ use crate::clock::{Clock, later};
 use crate::core::Policy;
 use crate::core::demand::calendar::CalendarSpec;
 use crate::observe::WorkloadId;
+use crate::observe::cluster::kubernetes::POOL_LABEL;
 use crate::observe::cluster::lead_times::ENOUGH;
 use crate::observe::cluster::quantity::{self, Resources};
 use crate::observe::cluster::{CapacityFacts, Cluster as _, ClusterReading, Interest, KubernetesCluster};
@@ -26,8 +27,6 @@ use ask::{AskError, kind};
 
 /// A first list that takes longer does not come.
 const PATIENCE: Duration = Duration::from_secs(15);
-/// Karpenter's label on the claims of a NodePool.
-const POOL_LABEL: &str = "karpenter.sh/nodepool";
 
 /// A workload as the cluster tells of it.
 pub(super) struct FromCluster {

@@ -25,7 +25,7 @@ use crate::observe::WorkloadId;
 use crate::observe::poll::{Registry, lock};
 
 /// Karpenter's label on its nodes and claims.
-pub(super) const POOL_LABEL: &str = "karpenter.sh/nodepool";
+pub const POOL_LABEL: &str = "karpenter.sh/nodepool";
 /// Where events of objects without a namespace are kept.
 const EVENTS_NAMESPACE: &str = "default";
 
