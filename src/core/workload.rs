@@ -357,7 +357,7 @@ impl Workload {
         let is_guess = match service.source {
             ServiceSource::Given => false,
             ServiceSource::Prior => true,
-            ServiceSource::Learned => self.ledger.counts_nothing(),
+            ServiceSource::Learned => self.ledger.never_counted(),
         };
         if !is_guess {
             return None;

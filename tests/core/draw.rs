@@ -58,6 +58,7 @@ pub(crate) fn world(seed: u64) -> World {
             lag_seconds: if chance(&mut random, 0.5) { random.random_range(0..60) } else { 5 },
             arrivals_delay: (knows != 1 && knows != 3).then_some(delay),
             completions_delay: (knows != 2 && knows != 3).then_some(delay),
+            uncounted: None,
             tells_replicas: chance(&mut random, 0.85),
             tells_nodes: has_nodes && chance(&mut random, 0.7),
             blackout: chance(&mut random, 0.15).then_some((middle + 600, middle + 900)),

@@ -169,6 +169,15 @@ proptest! {
     }
 
     #[test]
+    fn a_wait_beside_a_cut_off_never_means_fewer(situation in situations(), policy in policies(), wait in 60.0..90_000.0_f64) {
+        let cut_off_alone = Policy { target_wait_seconds: None, ..policy };
+        let before = decide(&situation, &cut_off_alone);
+        let both = Policy { target_wait_seconds: Some(wait), ..cut_off_alone };
+        let after = decide(&situation, &both);
+        prop_assert!(after.desired >= before.desired, "{:?} then {:?}", before.desired, after.desired);
+    }
+
+    #[test]
     fn doubt_never_scales_down(situation in situations(), policy in policies()) {
         let situation = Situation { doubtful: true, contention_replicas: None, ..situation };
         let record = decide(&situation, &policy);
@@ -198,6 +207,24 @@ fn the_due_curve_names_what_binds() {
     let enough = decide(&situation, &Policy { max_replicas: 100, ..policy });
     assert!(enough.reason.contains("DPD's dispatch at 14:45 UTC (in "), "{}", enough.reason);
     assert!(enough.late_expected < 1.0 && enough.late_first.is_none() && enough.relief.is_none());
+}
+
+#[test]
+fn a_wait_of_a_day_does_not_put_off_a_dispatch() {
+    let deadline =
+        Deadline { name: "PPL".to_owned(), cut_off_in_seconds: -300.0, dispatch_in_seconds: 1500.0 };
+    let situation = Situation {
+        backlog: 600.0,
+        waiting: vec![Cohort { age_seconds: 900.0, orders: 600.0 }],
+        deadlines: vec![deadline],
+        ..ten_workers()
+    };
+    for wait in [Some(7200.0), Some(86_400.0), None] {
+        let policy = Policy { target_wait_seconds: wait, ..Policy::default() };
+        let desired = decide(&situation, &policy).desired.unwrap();
+        // 600 orders of half a minute within the quarter of an hour that the reserve leaves.
+        assert!((18..=24).contains(&desired), "{wait:?}: {desired}");
+    }
 }
 
 /// Ten workers before a cut-off that they can't keep.

@@ -67,6 +67,8 @@ pub(crate) struct Instruments {
     /// Delay of arrival and completion counts; `None`: never known.
     pub(crate) arrivals_delay: Option<u32>,
     pub(crate) completions_delay: Option<u32>,
+    /// `[from, to)` whose counts are never told.
+    pub(crate) uncounted: Option<(u32, u32)>,
     pub(crate) tells_replicas: bool,
     pub(crate) tells_nodes: bool,
     /// `[from, to)` in which the queue can't be read, or reads zero.
@@ -407,7 +409,9 @@ impl Run<'_> {
         while self.told[which] + 60 + delay <= self.now {
             let from = self.told[which];
             let count: u32 = counts[from as usize..from as usize + 60].iter().sum();
-            intervals.push(Interval { from: moment(from), to: moment(from + 60), count: f64::from(count) });
+            let interval = Interval { from: moment(from), to: moment(from + 60), count: f64::from(count) };
+            let is_told = instruments.uncounted.is_none_or(|(start, end)| !(start..end).contains(&from));
+            intervals.extend(is_told.then_some(interval));
             self.told[which] += 60;
         }
         intervals

@@ -2,7 +2,8 @@
 //!
 //! A few worlds are run in an unoptimised build; `WORLDS=500` runs so many.
 
-use peakscaler::core::{Policy, ServiceRate};
+use peakscaler::core::decision::BoundKind;
+use peakscaler::core::{DecisionRecord, Policy, ServiceRate};
 
 use crate::draw;
 use crate::world::{Outcome, Shape, World};
@@ -146,6 +147,27 @@ fn a_rate_wrong_by_three_heals_within_minutes() {
                 "seed {seed}, {service_seconds} s: {learned} of the true rate"
             );
         }
+    }
+}
+
+#[test]
+fn counts_that_stop_leave_what_the_workers_do_known() {
+    for seed in 1..4 {
+        let mut world = World { service_seconds: 20.0, rate: 0.6, ..ample(seed) };
+        world.policy.target_wait_seconds = Some(300.0);
+        (world.service_variation, world.shape, world.lumps) = (0.5, Shape::Waves(2.0), (6, 100.0, 20));
+        (world.restart, world.slow, world.pods_at_start, world.backlog_at_start) = (None, None, 12, 0);
+        let instruments = &mut world.instruments;
+        (instruments.poll_seconds, instruments.lag_seconds, instruments.noise) = (15, 15, 0.02);
+        (instruments.arrivals_delay, instruments.completions_delay) = (Some(60), Some(60));
+        instruments.tells_replicas = true;
+        instruments.uncounted = Some((3600, world.seconds));
+        let outcome = world.run();
+        let rate = outcome.records.last().unwrap().1.service_rate * 20.0;
+        assert!((0.7..1.4).contains(&rate), "seed {seed}: {rate} of the true rate after four hours");
+        let guessed =
+            |record: &DecisionRecord| record.bounds.iter().any(|bound| bound.kind == BoundKind::Unlearned);
+        assert!(!outcome.records.iter().any(|(at, record)| *at > 3600 && guessed(record)), "seed {seed}");
     }
 }
 

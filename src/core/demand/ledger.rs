@@ -177,7 +177,11 @@ impl Ledger {
         }
         let known = 1.0 - service.lower_per_second / service.per_second;
         let spread = if service.source == ServiceSource::Prior { PRIOR_SPREAD } else { known };
-        let witness = self.witness.get_or_insert_with(|| CounterWitness::new(service.per_second, spread));
+        let was_counted = self.was_counted();
+        let witness = self.witness.get_or_insert_with(|| {
+            let start = if was_counted { CounterWitness::knowing } else { CounterWitness::new };
+            start(service.per_second, spread)
+        });
         let (Some(before), Some((busy, deep)), false) =
             (before, self.service.readings().working_now(), self.filter.doubtful())
         else {
@@ -229,9 +233,13 @@ impl Ledger {
         }
     }
 
-    /// Whether the queue's counters alone have to tell both rates.
-    pub fn counts_nothing(&self) -> bool {
-        self.witness.is_some()
+    fn was_counted(&self) -> bool {
+        self.completions_known_until.is_some() || self.log.known_until().is_some()
+    }
+
+    /// Whether the queue's counters alone have to tell both rates, and always had to.
+    pub fn never_counted(&self) -> bool {
+        self.witness.is_some() && !self.was_counted()
     }
 
     /// Replicas that are at work for all that is known, while too little was seen to plan for fewer.

@@ -6,9 +6,10 @@
 //! largest count that any of these rules asks for.
 
 use super::situation::Situation;
+use super::string::CatchUp;
 use super::tuning::{
     CUT_OFF_RESERVE, HORIZON_BEYOND_WAIT_SECONDS, HORIZON_LIMIT_SECONDS, HORIZON_SECONDS, LAST_STEP_SECONDS,
-    STEPS_SECONDS,
+    LEAST_CATCH_UP_SECONDS, STEPS_SECONDS,
 };
 use crate::core::policy::Policy;
 
@@ -33,6 +34,33 @@ pub struct Strictness {
     /// Window sums of more than these seconds get no more deviation than one of this length: what
     /// arrives later can still be answered when it is seen.
     pub blind_seconds: f64,
+    /// Share of the wait, or of the time from cut-off to dispatch, over which overdue work is caught up.
+    pub catch_up_share: f64,
+}
+
+/// A due curve on the grid of [`Curves::x`].
+#[derive(Debug, Clone, PartialEq)]
+pub struct Due {
+    /// Orders that must have been started by each grid point.
+    pub orders: Vec<f64>,
+    /// Seconds over which overdue work is caught up, by the wait.
+    usual_catch_up: f64,
+    /// The same at the grid points, where there are cut-offs: the shortest of those that count there.
+    catch_ups: Vec<f64>,
+}
+
+impl Due {
+    /// Over how long what is overdue is caught up.
+    pub fn catch_up(&self) -> CatchUp<'_> {
+        CatchUp { usual: self.usual_catch_up, at_points: &self.catch_ups }
+    }
+}
+
+impl Strictness {
+    /// Seconds over which work is caught up that has become overdue by a rule that gives it so many.
+    pub fn catch_up_seconds(&self, seconds: f64) -> f64 {
+        (seconds * self.catch_up_share).max(LEAST_CATCH_UP_SECONDS)
+    }
 }
 
 impl Curves {
@@ -45,23 +73,34 @@ impl Curves {
         Self { x, arrived }
     }
 
-    /// Orders that must have been started by each grid point.
-    pub fn due(&self, situation: &Situation, policy: &Policy, strictness: Strictness) -> Vec<f64> {
+    /// What must have been started by each grid point.
+    pub fn due(&self, situation: &Situation, policy: &Policy, strictness: Strictness) -> Due {
         let surcharge = surcharge(situation, strictness);
-        let mut due = match policy.target_wait_seconds {
+        let mut orders = match policy.target_wait_seconds {
             Some(wait) => self.due_by_wait(situation, wait * strictness.wait_share, surcharge),
             None => vec![0.0; self.x.len()],
         };
+        let usual_catch_up =
+            policy.target_wait_seconds.map_or(f64::INFINITY, |wait| strictness.catch_up_seconds(wait));
+        let mut catch_ups = Vec::new();
         for deadline in &situation.deadlines {
             let start_by = deadline.start_by_seconds(&situation.service, strictness.cut_off_share);
             let by = deadline.cut_off_in_seconds;
-            let orders = situation.in_by(by) + if by > 0.0 { surcharge.at(by) } else { 0.0 };
+            let in_time = situation.in_by(by) + if by > 0.0 { surcharge.at(by) } else { 0.0 };
             let first = self.x.partition_point(|x| *x < start_by - 1e-9);
-            for height in &mut due[first..] {
-                *height = height.max(orders);
+            for height in &mut orders[first..] {
+                *height = height.max(in_time);
+            }
+            if in_time > 0.0 {
+                let catch_up =
+                    strictness.catch_up_seconds(deadline.dispatch_in_seconds - by).min(usual_catch_up);
+                catch_ups.resize(self.x.len(), f64::INFINITY);
+                for shortest in &mut catch_ups[first..] {
+                    *shortest = catch_up.min(*shortest);
+                }
             }
         }
-        due
+        Due { orders, usual_catch_up, catch_ups }
     }
 
     fn due_by_wait(&self, situation: &Situation, wait: f64, surcharge: Surcharge) -> Vec<f64> {

@@ -2,15 +2,15 @@
 //! bit for bit.
 
 use super::capacity::{done_by_fleet, height_at, room_ahead};
-use super::curves::{Curves, Strictness};
+use super::curves::{Curves, Due, Strictness};
 use super::late::{self, Late};
 use super::reason;
 use super::situation::{Fleet, KnownEntry, Situation};
 use super::string::{Corridor, Segment};
 use super::tuning::{
     CATCH_UP_SHARE, CUT_OFF_RESERVE, CYCLE_SECONDS, DEVIATIONS, DOUBTFUL_AGE_SECONDS, DOWN_SLACK_REPLICAS,
-    EMPTY_SECONDS, LEAST_CATCH_UP_SECONDS, NODE_DEVIATIONS, SETTLED_SHARE, SURE_DEVIATION, UNLIKELY_SILENCE,
-    UP_SLACK_HALVED_AT, UP_SLACK_REPLICAS, UP_SLACK_SHARE, WAIT_LIMIT, WAIT_RESERVE,
+    EMPTY_SECONDS, NODE_DEVIATIONS, SETTLED_SHARE, SURE_DEVIATION, UNLIKELY_SILENCE, UP_SLACK_HALVED_AT,
+    UP_SLACK_REPLICAS, UP_SLACK_SHARE, WAIT_LIMIT, WAIT_RESERVE,
 };
 use crate::core::decision::{
     Binding, Bound, BoundKind, CalendarPart, DecisionError, DecisionRecord, ForecastSummary, Quantile,
@@ -135,16 +135,16 @@ impl Plan {
             order.slope = (most * per_second).max(later.slope.min(order.slope));
             lead_seconds = long;
         }
-        let now = lines.soft().first_segment(0.0, 0.0, lines.catch_up);
+        let now = lines.soft().first_segment(0.0, 0.0);
         let shown = if now.is_some_and(|now| now.slope > order.slope) { now.unwrap_or(order) } else { order };
         Self {
             up: order.slope / per_second,
             now: now.map_or(0.0, |segment| segment.slope) / per_second,
             due_in_seconds: curves.x[shown.end.min(curves.x.len() - 1)],
-            due_orders: lines.soft[shown.end.min(curves.x.len() - 1)],
+            due_orders: lines.soft.orders[shown.end.min(curves.x.len() - 1)],
             ahead: lines.ahead(&done, per_second, short),
             lead_seconds,
-            late: late(&curves, fleet, &done, &lines.soft),
+            late: late(&curves, fleet, &done, &lines.soft.orders),
         }
     }
 
@@ -182,9 +182,7 @@ struct Lines<'a> {
     curves: &'a Curves,
     situation: &'a Situation,
     policy: &'a Policy,
-    soft: Vec<f64>,
-    catch_up: f64,
-    hard_catch_up: f64,
+    soft: Due,
 }
 
 impl<'a> Lines<'a> {
@@ -194,44 +192,49 @@ impl<'a> Lines<'a> {
             cut_off_share: CUT_OFF_RESERVE,
             deviations: DEVIATIONS,
             blind_seconds: blind_seconds(situation, policy),
+            catch_up_share: CATCH_UP_SHARE,
         };
-        let wait = policy.target_wait_seconds.unwrap_or(600.0);
-        Self {
-            curves,
-            soft: curves.due(situation, policy, soft),
-            situation,
-            policy,
-            catch_up: (wait * CATCH_UP_SHARE).max(LEAST_CATCH_UP_SECONDS),
-            hard_catch_up: (wait * (1.0 - WAIT_LIMIT)).max(LEAST_CATCH_UP_SECONDS),
-        }
+        Self { curves, soft: curves.due(situation, policy, soft), situation, policy }
     }
 
     fn soft(&self) -> Corridor<'_> {
-        Corridor { x: &self.curves.x, low: &self.soft, high: &self.curves.arrived }
+        self.above(&self.soft)
+    }
+
+    fn above<'b>(&'b self, due: &'b Due) -> Corridor<'b> {
+        let Curves { x, arrived } = self.curves;
+        Corridor { x, low: &due.orders, high: arrived, catch_up: due.catch_up() }
     }
 
     /// What must be ordered now to be there at `start`, where `height` orders will be started.
     fn order(&self, start: f64, height: f64) -> Segment {
-        let Some(soft) = self.soft().first_segment(start, height, self.catch_up) else {
+        let Some(soft) = self.soft().first_segment(start, height) else {
             return Segment { slope: 0.0, end: 0, height };
         };
-        // What is due in truth is nowhere above what is due with reserves: where even that allows the
-        // shorter catching up, nothing steeper is to be found.
-        if self.soft().is_kept_by(soft.slope, start, height, self.hard_catch_up) {
-            return soft;
-        }
         let strictness = Strictness {
             wait_share: WAIT_LIMIT,
             cut_off_share: WAIT_LIMIT,
             deviations: 0.0,
             blind_seconds: 0.0,
+            catch_up_share: 1.0 - WAIT_LIMIT,
         };
+        // What is due in truth is nowhere above what is due with reserves: where even that allows the
+        // shortest catching up, nothing steeper is to be found.
+        if self.soft().is_kept_by(soft.slope, start, height, self.shortest_catch_up(strictness)) {
+            return soft;
+        }
         let low = self.curves.due(self.situation, self.policy, strictness);
-        let hard = Corridor { low: &low, ..self.soft() };
-        match hard.first_segment(start, height, self.hard_catch_up) {
+        match self.above(&low).first_segment(start, height) {
             Some(hard) if hard.slope > soft.slope => hard,
             _ => soft,
         }
+    }
+
+    fn shortest_catch_up(&self, strictness: Strictness) -> f64 {
+        let windows =
+            self.situation.deadlines.iter().map(|one| one.dispatch_in_seconds - one.cut_off_in_seconds);
+        let rules = windows.chain(self.policy.target_wait_seconds);
+        strictness.catch_up_seconds(rules.fold(f64::INFINITY, f64::min))
     }
 
     /// Replicas wanted when a node ordered now is there.
@@ -242,13 +245,13 @@ impl<'a> Lines<'a> {
             cut_off_share: CUT_OFF_RESERVE,
             deviations: NODE_DEVIATIONS,
             blind_seconds: blind_seconds(situation, policy) + situation.node_lead_seconds,
+            catch_up_share: CATCH_UP_SHARE,
         };
         let low = self.curves.due(situation, policy, strictness);
-        let corridor = Corridor { low: &low, ..self.soft() };
         let from = situation.node_lead_seconds;
         let until = from + situation.pod_lead_seconds + 2.0 * CYCLE_SECONDS;
         let height = height_at(&self.curves.x, done, start);
-        let slopes = corridor.slopes(start, height, self.catch_up, until);
+        let slopes = self.above(&low).slopes(start, height, until);
         let starts = slopes.iter().map(|(start, _)| *start).skip(1).chain([f64::INFINITY]);
         let steepest = slopes
             .iter()

@@ -39,12 +39,18 @@ pub fn foresee(
     if done.iter().zip(soft).all(|(done, soft)| done >= soft) {
         return Late::default();
     }
-    let truth = Strictness { wait_share: 1.0, cut_off_share: 1.0, deviations: 0.0, blind_seconds: 0.0 };
+    let truth = Strictness {
+        wait_share: 1.0,
+        cut_off_share: 1.0,
+        deviations: 0.0,
+        blind_seconds: 0.0,
+        catch_up_share: 0.0,
+    };
     let view = View {
         curves,
         situation,
         fleet,
-        due: curves.due(situation, policy, truth),
+        due: curves.due(situation, policy, truth).orders,
         per_second: careful_rate(situation),
     };
     let limits = Limits::of(situation, policy, fleet);

@@ -13,6 +13,26 @@ pub struct Corridor<'a> {
     pub low: &'a [f64],
     /// Orders that can have been started by `x`.
     pub high: &'a [f64],
+    /// Over how long what `low` asks for may be caught up once it is overdue.
+    pub catch_up: CatchUp<'a>,
+}
+
+/// Seconds over which overdue work may be caught up: without that a shock would ask for an endless slope.
+#[derive(Debug, Clone, Copy)]
+pub struct CatchUp<'a> {
+    /// At every point of the grid ...
+    pub usual: f64,
+    /// ... of which these tell nothing finite; may be empty.
+    pub at_points: &'a [f64],
+}
+
+impl CatchUp<'_> {
+    fn at(self, index: usize) -> f64 {
+        match self.at_points.get(index) {
+            Some(seconds) if seconds.is_finite() => *seconds,
+            _ => self.usual,
+        }
+    }
 }
 
 /// One straight piece of the string.
@@ -29,11 +49,9 @@ pub struct Segment {
 impl Corridor<'_> {
     /// The first piece of the string pulled from `(start, height)` to the end of the corridor.
     ///
-    /// Work that is overdue at the start may be caught up over `catch_up_seconds`; without that a
-    /// shock would ask for an endless slope. Where low is above high, low wins. The far end is
-    /// free, so the string ends on the least slope that keeps low. `None` when no grid point lies
-    /// behind `start`.
-    pub fn first_segment(&self, start: f64, height: f64, catch_up_seconds: f64) -> Option<Segment> {
+    /// Where low is above high, low wins. The far end is free, so the string ends on the least slope that
+    /// keeps low. `None` when no grid point lies behind `start`.
+    pub fn first_segment(&self, start: f64, height: f64) -> Option<Segment> {
         let first = self.x.partition_point(|x| *x <= start + 1e-9);
         let mut steepest = (0.0, first);
         let mut flattest = (f64::INFINITY, first);
@@ -41,7 +59,8 @@ impl Corridor<'_> {
         // Slopes are compared by their rises: a division is only made where one is kept.
         for (index, ((x, low), high)) in (first..).zip(points) {
             let run = x - start;
-            let least_run = if run > catch_up_seconds { run } else { catch_up_seconds };
+            let catch_up = self.catch_up.at(index);
+            let least_run = if run > catch_up { run } else { catch_up };
             let to_low = if *low > height { low - height } else { 0.0 };
             let to_high = high - height;
             if to_low > flattest.0 * least_run {
@@ -63,7 +82,7 @@ impl Corridor<'_> {
     }
 
     /// Whether a line of this slope from `(start, height)` is nowhere below low, overdue work being caught
-    /// up as in [`Self::first_segment`].
+    /// up over `catch_up_seconds`.
     pub fn is_kept_by(&self, slope: f64, start: f64, height: f64, catch_up_seconds: f64) -> bool {
         let first = self.x.partition_point(|x| *x <= start + 1e-9);
         let least = slope * catch_up_seconds;
@@ -78,12 +97,13 @@ impl Corridor<'_> {
     }
 
     /// Slopes of the whole string as `(from, slope)`, until `until` seconds.
-    pub fn slopes(&self, start: f64, height: f64, catch_up_seconds: f64, until: f64) -> Vec<(f64, f64)> {
-        let (mut from, mut at, mut catch_up) = (start, height, catch_up_seconds);
-        let mut slopes = Vec::new();
+    pub fn slopes(&self, start: f64, height: f64, until: f64) -> Vec<(f64, f64)> {
+        let (mut from, mut at) = (start, height);
+        let (mut slopes, mut rest) = (Vec::new(), *self);
         while from <= until {
-            let Some(segment) = self.first_segment(from, at, catch_up) else { break };
-            catch_up = 0.0;
+            let Some(segment) = rest.first_segment(from, at) else { break };
+            // What the wait asks for by then is not put off again.
+            rest.catch_up.usual = 0.0;
             slopes.push((from, segment.slope));
             (from, at) = (self.x[segment.end], segment.height);
         }
@@ -99,12 +119,16 @@ mod tests {
         (0..=count).map(|index| index as f64 * step).collect()
     }
 
+    fn corridor<'a>(x: &'a [f64], low: &'a [f64], high: &'a [f64], seconds: f64) -> Corridor<'a> {
+        Corridor { x, low, high, catch_up: CatchUp { usual: seconds, at_points: &[] } }
+    }
+
     #[test]
     fn straight_demand_gives_one_straight_piece() {
         let x = grid(10, 10.0);
         let high: Vec<f64> = x.iter().map(|x| 2.0 * x).collect();
         let low: Vec<f64> = x.iter().map(|x| (2.0 * (x - 20.0)).max(0.0)).collect();
-        let segment = Corridor { x: &x, low: &low, high: &high }.first_segment(0.0, 0.0, 0.0).unwrap();
+        let segment = corridor(&x, &low, &high, 0.0).first_segment(0.0, 0.0).unwrap();
         assert!((segment.slope - 1.6).abs() < 1e-9, "free end rides low: {segment:?}");
     }
 
@@ -114,8 +138,7 @@ mod tests {
         let x = grid(10, 10.0);
         let high: Vec<f64> = x.iter().map(|x| if *x < 50.0 { 100.0 } else { 300.0 }).collect();
         let low: Vec<f64> = x.iter().map(|x| if *x < 100.0 { 0.0 } else { 300.0 }).collect();
-        let corridor = Corridor { x: &x, low: &low, high: &high };
-        let slopes = corridor.slopes(0.0, 0.0, 0.0, 90.0);
+        let slopes = corridor(&x, &low, &high, 0.0).slopes(0.0, 0.0, 90.0);
         assert_eq!(slopes, vec![(0.0, 2.5), (40.0, 200.0 / 60.0)]);
     }
 
@@ -124,9 +147,14 @@ mod tests {
         let x = grid(4, 10.0);
         let low = vec![60.0; 5];
         let high = vec![60.0; 5];
-        let corridor = Corridor { x: &x, low: &low, high: &high };
-        assert_eq!(corridor.first_segment(0.0, 0.0, 30.0).map(|piece| piece.slope), Some(2.0));
-        assert_eq!(corridor.first_segment(0.0, 0.0, 0.0).map(|piece| piece.slope), Some(6.0));
-        assert_eq!(corridor.first_segment(40.0, 0.0, 0.0), None);
+        let over = |seconds| corridor(&x, &low, &high, seconds);
+        assert_eq!(over(30.0).first_segment(0.0, 0.0).map(|piece| piece.slope), Some(2.0));
+        assert_eq!(over(0.0).first_segment(0.0, 0.0).map(|piece| piece.slope), Some(6.0));
+        assert_eq!(over(0.0).first_segment(40.0, 0.0), None);
+        // From the second point on less time is left.
+        let shorter = [f64::INFINITY, f64::INFINITY, 20.0, 20.0, 20.0];
+        let both = CatchUp { usual: 1e6, at_points: &shorter };
+        let segment = Corridor { catch_up: both, ..over(0.0) }.first_segment(0.0, 0.0);
+        assert_eq!(segment.map(|piece| piece.slope), Some(3.0));
     }
 }

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::replay::cells::{Happening, REGIMES, benchmark, cell};
 use crate::replay::lineup::{self, Tuned};
-use crate::replay::policies::{Fixed, KedaSqs, tuning};
+use crate::replay::policies::{CorePolicy, Fixed, KedaSqs, tuning};
 use crate::replay::scenario::{Generator, OrderSource};
 use crate::replay::units::{DAY, HOUR};
 use crate::replay::world::Outcomes;
@@ -187,4 +187,22 @@ fn zero_to_one_and_back_is_keda_s_part() {
     let mut control = Control::new(&cell, &mut policy);
     control.advance_to(cell.scenario().end());
     assert_eq!((control.world.wanted(), control.world.backlog()), (0, 0), "and back after the cool-down");
+}
+
+#[test]
+fn cut_offs_alone_or_beside_a_long_wait_are_kept_on_no_more_nodes_than_the_pods_need() {
+    for (target_wait_seconds, service_seconds) in [(None, 90.0), (Some(50_000.0), 20.0)] {
+        let mut scenario = cell(REGIMES[3], Happening::Normal, 1, 1);
+        (scenario.goal.target_wait_seconds, scenario.service.mean_seconds) =
+            (target_wait_seconds, service_seconds);
+        (scenario.service.grace_seconds, scenario.pods.min) = (300.0, 2);
+        if let OrderSource::Generator(generator) = &mut scenario.orders {
+            generator.orders_per_day = 450_000.0 / service_seconds;
+        }
+        let cell = Cell::new(scenario).unwrap();
+        let score = cell.run(&mut CorePolicy::ours(&cell));
+        let needed = score.peak_replicas.div_ceil(cell.scenario().nodes.pods_per_node);
+        assert_eq!(score.late, 0, "{target_wait_seconds:?}");
+        assert!(score.peak_nodes <= needed + 2, "{} nodes for {}", score.peak_nodes, score.peak_replicas);
+    }
 }

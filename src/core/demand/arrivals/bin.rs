@@ -38,6 +38,11 @@ impl Bin {
         }
     }
 
+    /// Whether nothing is known of it.
+    pub(super) fn is_implied(&self) -> bool {
+        self.known_parts == 0
+    }
+
     /// Known orders, and the seconds in which they came.
     pub(super) fn known(&self) -> (f64, f64) {
         (f64::from(self.known), f64::from(self.known_seconds()))
