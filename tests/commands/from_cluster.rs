@@ -186,6 +186,29 @@ async fn a_pool_without_nodes_still_bounds_and_a_wrong_calendar_is_left_out() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_flag_that_says_the_same_as_the_cluster_is_a_flag() {
+    let mut objects = without("/nodeclaims");
+    objects.get_mut("/apis/karpenter.sh/v1/nodepools").unwrap()[0]["spec"]["limits"]["nodes"] = json!("2");
+    let folder = folder(objects).await;
+    let output = folder.run_with(
+        &format!("{PLAN} --from-cluster shop/pickers --node-limit 2 --grace 30s"),
+        &[("KUBECONFIG", "kubeconfig")],
+    );
+    let report = read_json(&String::from_utf8(output.stdout).unwrap());
+    for (what, value) in [("most nodes", "2"), ("terminationGracePeriodSeconds", "30")] {
+        let mut assumptions = report["assumptions"].as_array().unwrap().iter();
+        let found = assumptions.find(|one| one["what"] == what).unwrap();
+        assert_eq!(
+            (found["value"].as_str(), found["source"].as_str()),
+            (Some(value), Some("flag")),
+            "{what}"
+        );
+    }
+    let limits = report["limits"].as_array().unwrap();
+    assert!(limits.iter().all(|limit| limit["name"] != "NodePool limit (pods)"), "{limits:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_the_cluster_does_not_have_is_named() {
     let unknown = |list: &str| {
         let mut objects = cluster();

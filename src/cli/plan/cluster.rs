@@ -32,8 +32,6 @@ const PATIENCE: Duration = Duration::from_secs(15);
 pub(super) struct FromCluster {
     pub(super) object: ScaledObject,
     pub(super) seen: Seen,
-    /// The workers' `terminationGracePeriodSeconds`.
-    pub(super) grace_seconds: Option<f64>,
     /// Most worker pods that quotas leave.
     pub(super) quota_pods: Option<u32>,
     /// Most worker pods within the NodePool's limits, while it has no node that tells how many nodes they are.
@@ -47,7 +45,7 @@ impl FromCluster {
     pub(super) fn file(object: ScaledObject) -> Self {
         let seen = Seen::default();
         let (quota_pods, pool_pods, calendar) = (None, None, None);
-        Self { object, seen, grace_seconds: None, quota_pods, pool_pods, calendar, notes: Vec::new() }
+        Self { object, seen, quota_pods, pool_pods, calendar, notes: Vec::new() }
     }
 }
 
@@ -78,7 +76,7 @@ async fn read(client: Client, workload: &WorkloadId, node_pool: Option<&str>) ->
     take_in(&mut found, &facts);
     let target = facts.target.found();
     let request = target.and_then(|target| target.request.clone()).unwrap_or_default();
-    found.grace_seconds = ask::grace_seconds(&client, &described).await;
+    found.seen.grace_seconds = ask::grace_seconds(&client, &described).await;
     match ask::quotas(&client, namespace).await.map_err(anyhow::Error::from) {
         Ok(quotas) => {
             found.quota_pods = quotas.iter().filter_map(|quota| pods_left(quota, &request, own)).min();
