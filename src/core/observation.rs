@@ -5,6 +5,10 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize};
 
+/// More orders than any queue or interval has, and more seconds than anything lasts: a figure above is a slip of the
+/// hand, or of a query.
+pub const MOST_COUNT: f64 = 1e9;
+
 /// Everything that became known about a workload since the observation before.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
