@@ -3,6 +3,7 @@
 pub mod explanation;
 pub mod retelling;
 pub mod room;
+pub mod unobserved;
 
 use std::future::Future;
 use std::sync::Arc;
@@ -20,6 +21,7 @@ use crate::engine::Engine;
 use crate::observe::WorkloadId;
 use crate::telemetry::Metrics;
 use explanation::{Explanation, Summary};
+use unobserved::Unobserved;
 
 /// Whether the process wants traffic. Cheap to clone.
 #[derive(Debug, Clone, Default)]
@@ -96,11 +98,9 @@ async fn decision(State(admin): State<Admin>, Path((namespace, name)): Path<(Str
     let id = WorkloadId { namespace, name };
     let entries = admin.engine.entries_of(&id);
     if entries.is_empty() {
-        let message = format!(
-            "{id} is not observed: KEDA has not asked for it in {} s; is its trigger of type external, with our address?",
-            admin.engine.options().idle_after.as_secs()
-        );
-        return (StatusCode::NOT_FOUND, Json(serde_json::json!({ "error": message }))).into_response();
+        let known = admin.engine.entries().iter().map(|entry| entry.id().clone()).collect();
+        let answer = Unobserved::new(&id, &known, admin.engine.options().idle_after);
+        return (StatusCode::NOT_FOUND, Json(answer)).into_response();
     }
     Json(Explanation::of(&id, &entries, &admin.coordination, admin.engine.clock().now())).into_response()
 }

@@ -99,8 +99,8 @@ fn parse_both(text: &str) -> Result<(Calendar, CalendarSpec), Vec<Finding>> {
         return Err(vec![finding(error.place, error.message)]);
     }
     let document = match documents.as_slice() {
-        [] => return Ok((Calendar::default(), CalendarSpec::default())),
-        [document] => document,
+        [document] if !document.is_null() => document,
+        [] | [_] => return Ok((Calendar::default(), CalendarSpec::default())),
         [_, second, ..] => {
             let message = "is a second document; a calendar is one, so join the two or make two files";
             return Err(vec![finding(second.place, message.to_owned())]);
@@ -109,7 +109,7 @@ fn parse_both(text: &str) -> Result<(Calendar, CalendarSpec), Vec<Finding>> {
     let enveloped = ["spec", "kind", "apiVersion"].iter().any(|key| document.get(key).is_some());
     let mut findings = Vec::new();
     let (spec, base): (CalendarSpec, &[&str]) = if enveloped {
-        let calendar: PeakCalendar = read(text, document)?;
+        let calendar: PeakCalendar = read(text)?;
         for (key, value, right) in
             [("apiVersion", calendar.api_version, API_VERSION), ("kind", calendar.kind, KIND)]
         {
@@ -120,7 +120,7 @@ fn parse_both(text: &str) -> Result<(Calendar, CalendarSpec), Vec<Finding>> {
         }
         (calendar.spec, &["spec"])
     } else {
-        (read(text, document)?, &[])
+        (read(text)?, &[])
     };
     match Calendar::new(&spec) {
         Ok(calendar) if findings.is_empty() => Ok((calendar, spec)),
@@ -133,30 +133,8 @@ fn parse_both(text: &str) -> Result<(Calendar, CalendarSpec), Vec<Finding>> {
     }
 }
 
-fn read<T: DeserializeOwned>(text: &str, document: &Node) -> Result<T, Vec<Finding>> {
-    serde_saphyr::from_str(text).map_err(|error| {
-        let place = error.location().map_or(Place { line: 1, column: 1 }, |location| Place {
-            line: usize::try_from(location.line()).unwrap_or(1),
-            column: usize::try_from(location.column()).unwrap_or(1),
-        });
-        let text = error.without_snippet().to_string();
-        let words = yaml::without_place(&text);
-        let message = match value_at(document, place) {
-            Some((key, value)) => format!("{key}: is {value:?}, {words}"),
-            None => words.to_owned(),
-        };
-        vec![finding(place, message)]
-    })
-}
-
-/// Key and text of the value that is written at a place.
-fn value_at(node: &Node, place: Place) -> Option<(&str, &str)> {
-    node.items().iter().find_map(|item| value_at(item, place)).or_else(|| {
-        node.pairs().iter().find_map(|(key, value)| match value.text() {
-            Some(text) if value.place == place => Some((key.text.as_str(), text)),
-            _ => value_at(value, place),
-        })
-    })
+fn read<T: DeserializeOwned>(text: &str) -> Result<T, Vec<Finding>> {
+    yaml::read(text).map_err(|error| vec![finding(error.place, error.message)])
 }
 
 fn finding(place: Place, message: String) -> Finding {
@@ -182,7 +160,7 @@ mod tests {
         assert!(!one.is_empty());
         assert_eq!(parse(&format!("{head}spec:\n{indented}")).unwrap(), one);
         assert_eq!(parse(&format!("spec:\n{indented}")).unwrap(), one);
-        for empty in ["", "# nothing yet\n", "spec: {}\n", "peaks: []\n"] {
+        for empty in ["", "# nothing yet\n", "---\n", "spec: {}\n", "peaks: []\n"] {
             assert!(parse(empty).unwrap().is_empty(), "{empty}");
         }
     }
@@ -218,8 +196,9 @@ mod tests {
             (
                 "spec:\n  peaks:\n  - {name: a, from: 2026-11-27, to: 2026-11-27, uplift: many}\n",
                 3,
-                "uplift: is \"many\"",
+                "spec.peaks[0].uplift: is \"many\", must be a number such as 2.5",
             ),
+            ("publicHolidays:\n- {country: }\n", 2, "publicHolidays[0].country: is empty"),
         ] {
             let findings = parse(text).unwrap_err();
             assert!(findings[0].message.contains(part), "{part}: {findings:?}");

@@ -51,9 +51,9 @@ pub(super) struct CentreArguments {
     /// Most nodes that the NodePool's limits allow; default: none
     #[arg(long, value_name = "NODES", allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(0..))]
     node_limit: Option<u32>,
-    /// The workers' terminationGracePeriodSeconds
-    #[arg(long, value_name = "DURATION", default_value = "30s", allow_hyphen_values = true, value_parser = seconds)]
-    grace: f64,
+    /// The workers' terminationGracePeriodSeconds; default: 30s
+    #[arg(long, value_name = "DURATION", allow_hyphen_values = true, value_parser = seconds)]
+    grace: Option<f64>,
     /// What a node costs an hour, in any currency
     #[arg(long, value_name = "PRICE", allow_negative_numbers = true, value_parser = price)]
     pub(super) price_per_node_hour: Option<f64>,
@@ -81,6 +81,8 @@ pub(super) struct Seen {
     pub(super) node_limit: Option<u32>,
     pub(super) pod_lead: Option<f64>,
     pub(super) node_lead: Option<f64>,
+    /// The workers' `terminationGracePeriodSeconds`.
+    pub(super) grace_seconds: Option<f64>,
 }
 
 /// The centre, complete.
@@ -94,14 +96,19 @@ pub(super) struct Centre {
 }
 
 impl CentreArguments {
+    /// Whether the NodePool's limit is told by a flag, whatever the cluster says.
+    pub(super) fn tells_node_limit(&self) -> bool {
+        self.node_limit.is_some()
+    }
+
     /// Completes the centre from what a cluster tells, and from the triggers of ours in these objects, the first
     /// one first.
     pub(super) fn complete(&self, objects: &[&ScaledObject], seen: Seen) -> anyhow::Result<Centre> {
         let trigger = objects.iter().find_map(|object| object.ours.as_deref());
         let mut sources = Sources { trigger: trigger.map(|trigger| &*trigger.policy), list: Vec::new() };
         let goal = self.goal(&mut sources)?;
-        let zone_name = self.zone(&mut sources, &goal)?;
-        let service = self.service(&mut sources)?;
+        let zone_name = self.zone(&mut sources, &goal, trigger.filter(|trigger| trigger.time_zone_given))?;
+        let service = self.service(&mut sources, seen)?;
         let default = Policy::default();
         let pod_lead = sources.seconds(
             "from a pod's place on a node to Ready",
@@ -147,17 +154,12 @@ impl CentreArguments {
     }
 
     fn nodes(&self, sources: &mut Sources<'_>, seen: Seen, lead_seconds: f64) -> Nodes {
-        let source = |flag: Option<u32>, seen: Option<u32>| match (flag, seen) {
-            (Some(_), _) => "flag",
-            (None, Some(_)) => "cluster",
-            (None, None) => "default",
-        };
         let pods_per_node = self.pods_per_node.or(seen.pods_per_node).unwrap_or(PODS_PER_NODE).max(1);
-        let from = source(self.pods_per_node, seen.pods_per_node);
+        let from = source_of(self.pods_per_node, seen.pods_per_node);
         sources.say("worker pods on a node", pods_per_node.to_string(), from);
         let limit = self.node_limit.or(seen.node_limit);
         let most = limit.map_or_else(|| "no limit".to_owned(), |limit| limit.to_string());
-        sources.say("most nodes", most, source(self.node_limit, seen.node_limit));
+        sources.say("most nodes", most, source_of(self.node_limit, seen.node_limit));
         Nodes { lead_seconds, pods_per_node, limit, ..Nodes::default() }
     }
 
@@ -189,9 +191,15 @@ impl CentreArguments {
         Ok(goal)
     }
 
-    fn zone(&self, sources: &mut Sources<'_>, goal: &Goal) -> anyhow::Result<String> {
-        let unset = Policy::default().time_zone;
-        let known = sources.trigger.filter(|policy| !policy.cut_offs.is_empty() || policy.time_zone != unset);
+    /// `telling` is a trigger that has a zone of its own.
+    fn zone(
+        &self,
+        sources: &mut Sources<'_>,
+        goal: &Goal,
+        telling: Option<&Trigger>,
+    ) -> anyhow::Result<String> {
+        let with_cut_offs = sources.trigger.filter(|policy| !policy.cut_offs.is_empty());
+        let known = telling.map(|trigger| &*trigger.policy).or(with_cut_offs);
         let (zone, source) = match (&self.time_zone, known) {
             (Some(zone), _) => (zone.clone(), "flag"),
             (None, Some(policy)) => (policy.time_zone.clone(), "trigger"),
@@ -204,7 +212,7 @@ impl CentreArguments {
         Ok(zone)
     }
 
-    fn service(&self, sources: &mut Sources<'_>) -> anyhow::Result<Service> {
+    fn service(&self, sources: &mut Sources<'_>, seen: Seen) -> anyhow::Result<Service> {
         let concurrency = f64::from(self.concurrency);
         let given = sources.trigger.and_then(|policy| match policy.service_rate {
             ServiceRate::PerMinute(rate) => Some(60.0 * concurrency / rate),
@@ -219,14 +227,27 @@ impl CentreArguments {
         };
         let value = format!("{} of one worker, {} at once", duration::format(mean_seconds), self.concurrency);
         sources.say("an order takes", value, source);
+        let usual = Service::default();
+        let grace = self.grace.or(seen.grace_seconds).unwrap_or(usual.grace_seconds);
+        let source = source_of(self.grace, seen.grace_seconds);
+        sources.say("terminationGracePeriodSeconds", grace.to_string(), source);
         let visibility_timeout_seconds = (3.0 * mean_seconds).max(30.0);
         Ok(Service {
             mean_seconds,
             concurrency: self.concurrency,
-            grace_seconds: self.grace,
+            grace_seconds: grace,
             visibility_timeout_seconds,
-            ..Service::default()
+            ..usual
         })
+    }
+}
+
+/// Where a figure comes from that no trigger tells.
+fn source_of<T>(flag: Option<T>, seen: Option<T>) -> &'static str {
+    match (flag, seen) {
+        (Some(_), _) => "flag",
+        (None, Some(_)) => "cluster",
+        (None, None) => "default",
     }
 }
 
@@ -350,16 +371,17 @@ mod tests {
         centre: CentreArguments,
     }
 
+    fn object(keys: &str) -> ScaledObject {
+        let text = format!(
+            "kind: ScaledObject\nmetadata: {{name: a}}\nspec:\n  scaleTargetRef: {{name: a}}\n  maxReplicaCount: 9\n  \
+             triggers: [{{type: external-push, metadata: {{scalerAddress: peakscaler:9443, queueURL: \
+             'https://sqs.eu-central-1.amazonaws.com/123456789012/q', maxReplicas: '9', {keys}}}}}]"
+        );
+        ScaledObject::parse(&text).unwrap()
+    }
+
     #[test]
     fn each_flag_stands_above_its_own_key_alone() {
-        let object = |keys: &str| {
-            let text = format!(
-                "kind: ScaledObject\nmetadata: {{name: a}}\nspec:\n  scaleTargetRef: {{name: a}}\n  maxReplicaCount: 9\n  \
-                 triggers: [{{type: external-push, metadata: {{scalerAddress: peakscaler:9443, queueURL: \
-                 'https://sqs.eu-central-1.amazonaws.com/123456789012/q', maxReplicas: '9', {keys}}}}}]"
-            );
-            ScaledObject::parse(&text).unwrap()
-        };
         let (wait, cut_offs) = ("targetWait: 5m", "cutOffs: 'DPD daily 14:00+45m', timeZone: Europe/Prague");
         let both = format!("{wait}, {cut_offs}");
         for (keys, flags, seconds, carriers, source, zone) in [
@@ -376,6 +398,14 @@ mod tests {
             (wait, "--target-wait=2m", Some(120.0), 0, "flag", "UTC"),
             (cut_offs, "", None, 1, "trigger", "Europe/Prague"),
             ("targetWait: 5m, timeZone: Europe/Prague", "", Some(300.0), 0, "trigger", "Europe/Prague"),
+            (
+                "targetWait: 5m, timeZone: UTC",
+                "--cut-offs=A daily 9:00+5m",
+                Some(300.0),
+                1,
+                "flag and trigger",
+                "UTC",
+            ),
         ] {
             let arguments =
                 ["centre", "--service-time=1m"].into_iter().chain((!flags.is_empty()).then_some(flags));
@@ -385,6 +415,24 @@ mod tests {
             let found = (goal.target_wait_seconds, goal.cut_offs.len(), centre.assumptions[0].source);
             assert_eq!(found, (seconds, carriers, source), "{keys} {flags}");
             assert_eq!(centre.policy.time_zone, zone, "{keys} {flags}");
+        }
+    }
+
+    #[test]
+    fn a_flag_that_says_the_usual_stands_above_the_cluster_too() {
+        for (flags, seen, seconds, source) in [
+            ("--grace=30s", Some(120.0), 30.0, "flag"),
+            ("--grace=5m", None, 300.0, "flag"),
+            ("--seed=1", Some(120.0), 120.0, "cluster"),
+            ("--seed=1", None, 30.0, "default"),
+        ] {
+            let arguments = Arguments::parse_from(["centre", "--service-time=1m", flags]).centre;
+            let seen = Seen { grace_seconds: seen, ..Seen::default() };
+            let centre = arguments.complete(&[&object("targetWait: 5m")], seen).unwrap();
+            let mut told = centre.assumptions.iter();
+            let told = told.find(|one| one.what == "terminationGracePeriodSeconds").unwrap();
+            assert_eq!((told.value.as_str(), told.source), (seconds.to_string().as_str(), source), "{flags}");
+            assert!((centre.scenario.service.grace_seconds - seconds).abs() < 1e-9, "{flags}");
         }
     }
 }

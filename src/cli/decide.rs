@@ -240,6 +240,40 @@ mod tests {
     }
 
     #[test]
+    fn a_figure_that_no_centre_has_is_refused_with_its_bound() {
+        let at = r#"{"at":"2026-11-27T08:00:00Z","#;
+        for (rest, expected) in [
+            (
+                r#""queue":{"visible":1e308,"in_flight":1}}"#,
+                "queue.visible is 1e308, must be a number from 0 to 1000000000",
+            ),
+            (
+                r#""queue":{"visible":1,"in_flight":-1}}"#,
+                "queue.in_flight is -1, must be a number from 0 to 1000000000",
+            ),
+            (
+                r#""arrivals":[{"from":"2026-11-27T07:00:00Z","to":"2026-11-27T07:01:00Z","count":1e12}]}"#,
+                "arrivals.count is 1000000000000, must be a number from 0 to 1000000000",
+            ),
+            (
+                r#""replicas":{"ready":4294967295,"pending":1}}"#,
+                "replicas.ready is 4294967295, must be a number from 0 to 1000000",
+            ),
+            (
+                r#""nodes":{"free_slots":4294967295,"coming":1}}"#,
+                "nodes.free_slots is 4294967295, must be a number from 0 to 1000000000",
+            ),
+            (
+                r#""replicas":{"ready":1,"starting":[1e300]}}"#,
+                "replicas.starting is 1e300, must be a number from 0 to 1000000000",
+            ),
+        ] {
+            assert_eq!(answers(&format!("{at}{rest}"))[0]["error"], expected, "{rest}");
+        }
+        assert!(answers(&format!(r#"{at}"queue":{{"visible":1e9,"in_flight":0}}}}"#))[0]["error"].is_null());
+    }
+
+    #[test]
     fn bytes_that_are_not_text_are_answered() {
         let mut out = Vec::new();
         filter().run(&b"\xff\xfe{\n"[..], &mut out).unwrap();

@@ -3,9 +3,10 @@
 use std::io::Write as _;
 use std::process::ExitCode;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, anyhow, bail};
 
 use crate::admin::explanation::Explanation;
+use crate::admin::unobserved::Unobserved;
 
 /// Arguments of `explain`.
 #[derive(Debug, clap::Args)]
@@ -39,25 +40,27 @@ pub(super) fn run(arguments: &ExplainArguments) -> anyhow::Result<ExitCode> {
         })?;
     let url = format!("{}/v1/workloads/{namespace}/{name}/decision", arguments.admin.trim_end_matches('/'));
     let (status, body) = super::runtime()?.block_on(fetch(&url))?;
-    if !status.is_success() {
-        let answer: serde_json::Value = serde_json::from_slice(&body).unwrap_or_default();
-        let message =
-            answer["error"].as_str().map_or_else(|| format!("{url} answered {status}"), str::to_owned);
-        anyhow::bail!(message);
-    }
-    let text = match arguments.output {
-        Output::Json => {
+    let refusal = if status.is_success() {
+        None
+    } else {
+        let refusal: Unobserved =
+            serde_json::from_slice(&body).map_err(|_| anyhow!("{url} answered {status}"))?;
+        Some(refusal)
+    };
+    let text = match (arguments.output, &refusal) {
+        (Output::Json, _) => {
             let value: serde_json::Value = serde_json::from_slice(&body).context("the answer is not JSON")?;
             format!("{value:#}\n")
         }
-        Output::Text => {
+        (Output::Text, Some(refusal)) => bail!(refusal.to_text()),
+        (Output::Text, None) => {
             let explanation: Explanation = serde_json::from_slice(&body)
                 .context("the server is of another version: try --output json")?;
             explanation.to_text()
         }
     };
     std::io::stdout().write_all(text.as_bytes()).context("writing to standard output")?;
-    Ok(ExitCode::SUCCESS)
+    Ok(if refusal.is_none() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// Letters, digits, `-` and `.`: nothing that would change the path of the URL.

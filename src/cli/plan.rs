@@ -17,7 +17,7 @@ use std::process::ExitCode;
 use anyhow::{bail, ensure};
 use jiff::civil::Date;
 
-use super::centre::{Assumption, Centre, CentreArguments, Recorded, date, read_calendar};
+use super::centre::{CentreArguments, Recorded, date, read_calendar};
 use super::report::ReportArguments;
 use crate::core::demand::calendar::{CalendarSpec, PeakSpec};
 use crate::observe::WorkloadId;
@@ -26,9 +26,6 @@ use cluster::FromCluster;
 use demand::Demand;
 use figures::Report;
 use runs::{Around, Limits, live_through};
-
-/// `--grace` where it is not given, and Kubernetes' own default.
-const USUAL_GRACE_SECONDS: f64 = 30.0;
 
 /// Arguments of `plan`.
 #[derive(Debug, clap::Args)]
@@ -88,7 +85,7 @@ pub(super) fn run(arguments: &PlanArguments) -> anyhow::Result<ExitCode> {
     };
     let found = arguments.found()?;
     let object = &found.object;
-    let mut centre = arguments.centre.complete(&[object], found.seen)?;
+    let centre = arguments.centre.complete(&[object], found.seen)?;
     let history = Recorded::open(&arguments.history, &centre.zone)?;
     let on = arguments.on.map_or_else(|| history.end(), Ok)?;
     let calendar = arguments.calendar(found.calendar, on, &centre.policy.time_zone)?;
@@ -100,26 +97,14 @@ pub(super) fn run(arguments: &PlanArguments) -> anyhow::Result<ExitCode> {
         trigger_max_replicas: object.ours.as_ref().map(|ours| ours.policy.max_replicas),
         quota_pods: arguments.quota_pods.or(found.quota_pods),
         // A limit that is given stands above the cluster's.
-        pool_pods: found.pool_pods.filter(|_| centre.node_limit() == found.seen.node_limit),
+        pool_pods: found.pool_pods.filter(|_| !arguments.centre.tells_node_limit()),
         nodes: centre.node_limit(),
     };
-    let grace_seconds = found.grace_seconds.filter(|_| has_usual_grace(&centre, &demand));
-    centre.assumptions.extend(grace_seconds.map(|seconds| Assumption {
-        what: "terminationGracePeriodSeconds",
-        value: seconds.to_string(),
-        source: "cluster",
-    }));
-    let around = Around { object, calendar: &calendar, limits, grace_seconds };
+    let around = Around { object, calendar: &calendar, limits };
     let runs = live_through(&centre, &demand, &around)?;
     let report = Report::new(arguments, &centre, object, &demand, &runs, (limits, deciding));
     arguments.report.tell(&report, Report::text, |report| html::page(report, &centre.zone))?;
     Ok(if report.fails { ExitCode::from(2) } else { ExitCode::SUCCESS })
-}
-
-/// Whether `--grace` says nothing of its own.
-fn has_usual_grace(centre: &Centre, demand: &Demand) -> bool {
-    let told = centre.scenario(String::new(), demand.stretch).service.grace_seconds;
-    (told - USUAL_GRACE_SECONDS).abs() < 1e-9
 }
 
 impl PlanArguments {

@@ -1,9 +1,16 @@
 //! What was seen of one workload at one moment: the input line of `peakscaler decide`.
 //!
-//! The server builds the same value from its sources at every tick. Unknown fields are errors.
+//! The server builds the same value from its sources at every tick. Unknown fields are errors, and so are figures that
+//! no centre has.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize};
+
+/// More orders than any queue or interval has, and more seconds than anything lasts: a figure above is a slip of the
+/// hand, or of a query.
+pub const MOST_COUNT: f64 = 1e9;
+/// More worker pods than any scale target has. Each has its place in a plan.
+pub const MOST_PODS: f64 = 1e6;
 
 /// Everything that became known about a workload since the observation before.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

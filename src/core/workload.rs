@@ -12,7 +12,7 @@ use super::demand::forecast::{later, seconds_between};
 use super::demand::ledger::Ledger;
 use super::demand::outlook::{ArrivalForecast, Outlook};
 use super::demand::present::Present;
-use super::observation::{LeadTimes, NodeSlots, Observation, Replicas};
+use super::observation::{Interval, LeadTimes, MOST_COUNT, MOST_PODS, NodeSlots, Observation, Replicas};
 use super::plan::reason::sentence;
 use super::plan::situation::{KnownEntry, ServiceSource};
 use super::plan::tuning::{
@@ -53,13 +53,15 @@ pub enum ObservationError {
         /// Of the one before.
         last: jiff::Timestamp,
     },
-    /// A figure is not finite, or negative.
-    #[error("{field} is {value}, must be a finite number of at least 0")]
+    /// A figure is not finite, negative, or more than there can be.
+    #[error("{field} is {}, must be a number from 0 to {most}", shown(*value))]
     NotACount {
         /// The field's path.
         field: &'static str,
         /// What came.
         value: f64,
+        /// The most there can be.
+        most: f64,
     },
     /// An interval's end is not after its start.
     #[error("{field} has an interval from {from} to {to}, must end after it starts")]
@@ -400,39 +402,60 @@ impl Workload {
                 last: last.unwrap_or_default(),
             });
         }
-        let mut counts: Vec<(&'static str, f64)> = Vec::new();
-        if let Some(queue) = &observation.queue {
-            counts.extend([
-                ("queue.visible", queue.visible),
-                ("queue.in_flight", queue.in_flight),
-                ("queue.delayed", queue.delayed),
-                ("queue.age_seconds", queue.age_seconds),
-            ]);
-        }
-        if let Some(replicas) = &observation.replicas {
-            counts.extend(replicas.starting.iter().map(|age| ("replicas.starting", *age)));
-        }
-        if let Some(lead) = &observation.lead_times {
-            counts.extend(lead.pod_seconds.map(|value| ("lead_times.pod_seconds", value)));
-            counts.extend(lead.node_seconds.map(|value| ("lead_times.node_seconds", value)));
-        }
         for (field, intervals) in
             [("arrivals", &observation.arrivals), ("completions", &observation.completions)]
         {
-            for interval in intervals {
-                if interval.from >= interval.to {
-                    return Err(ObservationError::EmptyInterval {
-                        field,
-                        from: interval.from,
-                        to: interval.to,
-                    });
-                }
-                counts.push((field, interval.count));
+            if let Some(Interval { from, to, .. }) = intervals.iter().find(|one| one.from >= one.to) {
+                return Err(ObservationError::EmptyInterval { field, from: *from, to: *to });
             }
         }
-        match counts.into_iter().find(|(_, value)| !value.is_finite() || *value < 0.0) {
-            Some((field, value)) => Err(ObservationError::NotACount { field, value }),
+        let mut figures = figures(observation);
+        match figures.find(|(_, value, most)| !(0.0..=*most).contains(value)) {
+            Some((field, value, most)) => Err(ObservationError::NotACount { field, value, most }),
             None => Ok(()),
         }
     }
+}
+
+/// A figure without hundreds of zeros.
+fn shown(value: f64) -> String {
+    if value.abs() < 1e15 { value.to_string() } else { format!("{value:e}") }
+}
+
+/// Every figure of an observation with its field's path, and the most that it can be.
+fn figures(observation: &Observation) -> impl Iterator<Item = (&'static str, f64, f64)> {
+    let queue = observation.queue.iter().flat_map(|queue| {
+        [
+            ("queue.visible", queue.visible),
+            ("queue.in_flight", queue.in_flight),
+            ("queue.delayed", queue.delayed),
+            ("queue.age_seconds", queue.age_seconds),
+        ]
+    });
+    let orders =
+        |field, intervals: &[Interval]| intervals.iter().map(|one| (field, one.count)).collect::<Vec<_>>();
+    let ages = observation.replicas.iter().flat_map(|replicas| &replicas.starting);
+    let leads = observation.lead_times.iter().flat_map(|lead| {
+        let pod = lead.pod_seconds.map(|seconds| ("lead_times.pod_seconds", seconds));
+        pod.into_iter().chain(lead.node_seconds.map(|seconds| ("lead_times.node_seconds", seconds)))
+    });
+    let slots = observation.nodes.iter().flat_map(|nodes| {
+        [("nodes.free_slots", f64::from(nodes.free_slots)), ("nodes.coming", f64::from(nodes.coming))]
+    });
+    let pods = observation.replicas.iter().flat_map(|replicas| {
+        [
+            ("replicas.ready", replicas.ready),
+            ("replicas.pending", replicas.pending),
+            ("replicas.wanted", replicas.wanted.unwrap_or(0)),
+        ]
+    });
+    let counts = queue
+        .chain(ages.map(|age| ("replicas.starting", *age)))
+        .chain(leads)
+        .chain(orders("arrivals.count", &observation.arrivals))
+        .chain(orders("completions.count", &observation.completions))
+        .chain(slots);
+    counts
+        .map(|(field, value)| (field, value, MOST_COUNT))
+        .chain(pods.map(|(field, pods)| (field, f64::from(pods), MOST_PODS)))
 }

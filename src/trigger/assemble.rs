@@ -37,6 +37,7 @@ pub(super) fn assemble(mut reading: Reading, origin: Origin) -> Parsed {
             mode: mode(&reading),
             min_replicas_given: reading.is_given("minReplicas"),
             max_replicas_given: reading.is_given("maxReplicas"),
+            time_zone_given: reading.is_given("timeZone"),
             policy: Arc::new(policy(&reading)),
         }),
         _ => None,

@@ -96,6 +96,8 @@ pub struct Trigger {
     pub min_replicas_given: bool,
     /// `maxReplicas` is given, and not left to the ScaledObject.
     pub max_replicas_given: bool,
+    /// `timeZone` is given, and not left at its default.
+    pub time_zone_given: bool,
     /// What the core needs; shared with it, as ten thousand workloads keep theirs.
     pub policy: Arc<Policy>,
 }

@@ -227,6 +227,13 @@ pub(crate) fn parse_url(text: &str, right: &str) -> Result<Url, String> {
         Ok(url) if matches!(url.scheme(), "http" | "https") => url,
         _ => return Err(format!("is not an http or https URL; {right}")),
     };
+    // The parser takes one slash for two, and a third for none; what reads the URL later does not.
+    let has_host = text.split_once("://").is_some_and(|(scheme, rest)| {
+        scheme.eq_ignore_ascii_case(url.scheme()) && !rest.starts_with(['/', '\\'])
+    });
+    if !has_host {
+        return Err(format!("has not two slashes before its host, as {}://HOST has; {right}", url.scheme()));
+    }
     if !url.username().is_empty() || url.password().is_some() {
         return Err(format!("has a user or password in it, which everybody could read; {right}"));
     }

@@ -138,6 +138,20 @@ impl Node {
         }
     }
 
+    /// What is to be said of a whole number of `least` or more that is written as a text, where a number must stand.
+    pub(crate) fn quoted_number(&self, least: i64) -> Option<String> {
+        match &self.data {
+            Data::Scalar { text, is_string: true }
+                if text.parse::<i64>().is_ok_and(|number| number >= least) =>
+            {
+                Some(format!(
+                    "{text:?} is text in quotes, and Kubernetes refuses it; write {text} without quotes"
+                ))
+            }
+            Data::Scalar { .. } | Data::Sequence(_) | Data::Mapping(_) => None,
+        }
+    }
+
     /// A list's items; none for anything else.
     pub(crate) fn items(&self) -> &[Node] {
         match &self.data {

@@ -186,6 +186,75 @@ async fn a_pool_without_nodes_still_bounds_and_a_wrong_calendar_is_left_out() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_flag_that_says_the_same_as_the_cluster_is_a_flag() {
+    let mut objects = without("/nodeclaims");
+    objects.get_mut("/apis/karpenter.sh/v1/nodepools").unwrap()[0]["spec"]["limits"]["nodes"] = json!("2");
+    let folder = folder(objects).await;
+    let output = folder.run_with(
+        &format!("{PLAN} --from-cluster shop/pickers --node-limit 2 --grace 30s"),
+        &[("KUBECONFIG", "kubeconfig")],
+    );
+    let report = read_json(&String::from_utf8(output.stdout).unwrap());
+    for (what, value) in [("most nodes", "2"), ("terminationGracePeriodSeconds", "30")] {
+        let mut assumptions = report["assumptions"].as_array().unwrap().iter();
+        let found = assumptions.find(|one| one["what"] == what).unwrap();
+        assert_eq!(
+            (found["value"].as_str(), found["source"].as_str()),
+            (Some(value), Some("flag")),
+            "{what}"
+        );
+    }
+    let limits = report["limits"].as_array().unwrap();
+    assert!(limits.iter().all(|limit| limit["name"] != "NodePool limit (pods)"), "{limits:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn quotas_count_limits_and_the_pods_of_their_scopes() {
+    let mut objects = cluster();
+    let containers =
+        json!([{"name": "worker", "resources": {"requests": {"cpu": "1"}, "limits": {"cpu": "2"}}}]);
+    objects.get_mut("/apis/apps/v1/namespaces/shop/deployments").unwrap()[0]["spec"]["template"]["spec"]["containers"] =
+        containers;
+    let quotas = objects.get_mut("/api/v1/namespaces/shop/resourcequotas").unwrap();
+    let quota = |name: &str, spec: Value| json!({"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": name, "namespace": "shop"}, "spec": spec});
+    let of_class = |class: &str| json!({"matchExpressions": [{"scopeName": "PriorityClass", "operator": "In", "values": [class]}]});
+    quotas.extend([
+        quota("limits", json!({"hard": {"limits.cpu": "16"}})),
+        quota("jobs", json!({"hard": {"pods": "1"}, "scopes": ["Terminating"]})),
+        quota("urgent", json!({"hard": {"pods": "2"}, "scopeSelector": of_class("urgent")})),
+        quota("usual", json!({"hard": {"pods": "7"}, "scopeSelector": of_class("usual")})),
+        quota("odd", json!({"hard": {"pods": "3"}, "scopes": ["Sunny"]})),
+    ]);
+    let planned = async |objects| {
+        let folder = folder(objects).await;
+        let output =
+            folder.run_with(&format!("{PLAN} --from-cluster shop/pickers"), &[("KUBECONFIG", "kubeconfig")]);
+        let report = read_json(&String::from_utf8(output.stdout).unwrap());
+        let limits = report["limits"].as_array().unwrap().clone();
+        let of_quotas = limits.iter().find(|limit| limit["name"] == "ResourceQuota (pods)").unwrap();
+        (of_quotas["value"].clone(), report["notes"].to_string())
+    };
+    let (pods, notes) = planned(objects.clone()).await;
+    assert_eq!(pods, 8, "two cores each of sixteen: {notes}");
+    for words in [
+        "ResourceQuota odd is left out: it counts pods of scope Sunny",
+        "ResourceQuota urgent is left out: it counts pods of scope PriorityClass, and the workers name no priorityClassName",
+    ] {
+        assert!(notes.contains(words), "{words}: {notes}");
+    }
+    assert!(!notes.contains("ResourceQuota jobs") && !notes.contains("ResourceQuota limits"), "{notes}");
+    // Admission gives the default class to pods that name none.
+    objects.insert(
+        "/apis/scheduling.k8s.io/v1/priorityclasses",
+        vec![json!({"apiVersion": "scheduling.k8s.io/v1", "kind": "PriorityClass",
+            "metadata": {"name": "usual"}, "globalDefault": true, "value": 5})],
+    );
+    let (pods, notes) = planned(objects).await;
+    assert_eq!(pods, 7, "{notes}");
+    assert!(!notes.contains("PriorityClass"), "{notes}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_the_cluster_does_not_have_is_named() {
     let unknown = |list: &str| {
         let mut objects = cluster();

@@ -173,6 +173,9 @@ pub(crate) const BAD: &[Bad] = &[
     (SQS, &[("queueURL", "sqs://eu-central-1/orders")], "queueURL", "is not an http or https URL"),
     (SQS, &[("queueURL", "file:///etc/passwd")], "queueURL", "is not an http or https URL"),
     (SQS, &[("queueURL", "https://")], "queueURL", "is not an http or https URL"),
+    (SQS, &[("queueURL", "http:/sqs.eu-central-1.amazonaws.com/123456789012/orders")], "queueURL", "\"http:/sqs.eu-central-1.amazonaws.com/123456789012/orders\" has not two slashes before its host, as http://HOST has; write the queue's URL in full"),
+    (SQS, &[("queueURL", "https:sqs.eu-central-1.amazonaws.com/123456789012/orders")], "queueURL", "has not two slashes"),
+    (SQS, &[("queueURL", "https:///sqs.eu-central-1.amazonaws.com/123456789012/orders")], "queueURL", "has not two slashes"),
     (SQS, &[("queueURL", "https://sqs.eu-central-1.amazonaws.com")], "queueURL", "does not end in a queue's name"),
     (SQS, &[("queueURL", "https://sqs.eu-central-1.amazonaws.com/123456789012/")], "queueURL", "does not end in a queue's name"),
     (SQS, &[("queueURL", "https://sqs.eu-central-1.amazonaws.com/orders")], "queueURL", "has no account of 12 digits"),
@@ -212,6 +215,7 @@ pub(crate) const BAD: &[Bad] = &[
 
     // --- Prometheus
     (PROM, &[("prometheusServerAddress", "prometheus:9090")], "prometheusServerAddress", "is not an http or https URL; write it like http://prometheus.monitoring:9090"),
+    (PROM, &[("prometheusServerAddress", "http:/prometheus:9090")], "prometheusServerAddress", "has not two slashes before its host"),
     (PROM, &[("prometheusServerAddress", "http://prometheus:9090/?q=1")], "prometheusServerAddress", "has a part after ? or #"),
     (PROM, &[("prometheusServerAddress", "https://u:p@mimir")], "prometheusServerAddress", "has a user or password in it"),
     (PROM, &[("prometheusServerAddress", GONE)], "prometheusServerAddress", "is missing, but backlogQuery needs it"),

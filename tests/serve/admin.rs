@@ -92,22 +92,38 @@ async fn explain_says_what_to_do_about_an_unknown_workload() {
     let address = running.server.admin_address();
     let error = explain(address, &["shop/nobody"]).await.unwrap_err();
     assert!(error.contains("shop/nobody is not observed"), "{error}");
+    assert!(!error.contains("observed are"), "{error}");
+    let mut client = running.client().await;
+    for name in ["pickers", "packers"] {
+        client.get_metrics(ask(reference(name, &[]))).await.unwrap();
+    }
+    let error = explain(address, &["shop/pakers"]).await.unwrap_err();
+    assert!(error.contains("observed are, the nearest names first: shop/packers, shop/pickers\n"), "{error}");
+    let output = run_explain(address, &["shop/pakers", "--output", "json"]).await;
+    assert_eq!(output.status.code(), Some(1));
+    let json: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(json["observed"], serde_json::json!(["shop/packers", "shop/pickers"]), "{json}");
+    assert_eq!(json["observed_count"], 2);
     let error = explain(address, &["../metrics"]).await.unwrap_err();
     assert!(error.contains("NAMESPACE/NAME"), "{error}");
 }
 
 /// The real binary: its output, or its error.
 async fn explain(address: std::net::SocketAddr, arguments: &[&str]) -> Result<String, String> {
-    let output = tokio::process::Command::new(env!("CARGO_BIN_EXE_peakscaler"))
-        .arg("explain")
-        .args(arguments)
-        .args(["--admin", &format!("http://{address}")])
-        .output()
-        .await
-        .unwrap();
+    let output = run_explain(address, arguments).await;
     if output.status.success() {
         Ok(String::from_utf8(output.stdout).unwrap())
     } else {
         Err(String::from_utf8(output.stderr).unwrap())
     }
+}
+
+async fn run_explain(address: std::net::SocketAddr, arguments: &[&str]) -> std::process::Output {
+    tokio::process::Command::new(env!("CARGO_BIN_EXE_peakscaler"))
+        .arg("explain")
+        .args(arguments)
+        .args(["--admin", &format!("http://{address}")])
+        .output()
+        .await
+        .unwrap()
 }

@@ -2,12 +2,13 @@
 //! quotas and calendars. Looked at once; what cannot be seen is said, and left to flags and defaults.
 
 mod ask;
+mod quota;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow, bail};
-use k8s_openapi::api::core::v1::ResourceQuota;
+use k8s_openapi::api::core::v1::{PodSpec, ResourceQuota};
 use kube::api::DynamicObject;
 use kube::{Client, Config};
 use tokio::sync::Notify;
@@ -24,6 +25,7 @@ use crate::observe::cluster::quantity::{self, Resources};
 use crate::observe::cluster::{CapacityFacts, Cluster as _, ClusterReading, Interest, KubernetesCluster};
 use crate::replay::keda::ScaledObject;
 use ask::{AskError, kind};
+use quota::Worker;
 
 /// A first list that takes longer does not come.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -32,8 +34,6 @@ const PATIENCE: Duration = Duration::from_secs(15);
 pub(super) struct FromCluster {
     pub(super) object: ScaledObject,
     pub(super) seen: Seen,
-    /// The workers' `terminationGracePeriodSeconds`.
-    pub(super) grace_seconds: Option<f64>,
     /// Most worker pods that quotas leave.
     pub(super) quota_pods: Option<u32>,
     /// Most worker pods within the NodePool's limits, while it has no node that tells how many nodes they are.
@@ -47,7 +47,7 @@ impl FromCluster {
     pub(super) fn file(object: ScaledObject) -> Self {
         let seen = Seen::default();
         let (quota_pods, pool_pods, calendar) = (None, None, None);
-        Self { object, seen, grace_seconds: None, quota_pods, pool_pods, calendar, notes: Vec::new() }
+        Self { object, seen, quota_pods, pool_pods, calendar, notes: Vec::new() }
     }
 }
 
@@ -78,10 +78,14 @@ async fn read(client: Client, workload: &WorkloadId, node_pool: Option<&str>) ->
     take_in(&mut found, &facts);
     let target = facts.target.found();
     let request = target.and_then(|target| target.request.clone()).unwrap_or_default();
-    found.grace_seconds = ask::grace_seconds(&client, &described).await;
+    let spec = ask::pod_spec(&client, &described).await;
+    let grace = |spec: &PodSpec| spec.termination_grace_period_seconds.map(|seconds| seconds as f64);
+    found.seen.grace_seconds = spec.as_ref().and_then(grace);
     match ask::quotas(&client, namespace).await.map_err(anyhow::Error::from) {
         Ok(quotas) => {
-            found.quota_pods = quotas.iter().filter_map(|quota| pods_left(quota, &request, own)).min();
+            let priority_class = priority_class(&client, spec.as_ref(), &quotas).await;
+            let worker = Worker { request, spec, priority_class, own };
+            found.quota_pods = quota::pods_left(&quotas, &worker, &mut found.notes);
         }
         Err(error) => {
             found.notes.push(format!("ResourceQuotas cannot be read ({error:#}): --quota-pods counts"));
@@ -89,6 +93,22 @@ async fn read(client: Client, workload: &WorkloadId, node_pool: Option<&str>) ->
     }
     found.calendar = ask::calendar(&client, namespace, &mut found.notes).await?;
     Ok(found)
+}
+
+/// The workers' priority class, which admission gives to those that name none; asked for where a quota wants it.
+async fn priority_class(
+    client: &Client,
+    spec: Option<&PodSpec>,
+    quotas: &[ResourceQuota],
+) -> Result<Option<String>, String> {
+    let Some(spec) = spec else { return Err("the workers' template cannot be read".to_owned()) };
+    if spec.priority_class_name.is_some() || !quota::ask_priority(quotas) {
+        return Ok(spec.priority_class_name.clone());
+    }
+    ask::default_priority_class(client).await.map_err(|error| {
+        let error = anyhow::Error::from(error);
+        format!("the workers name no priorityClassName, and PriorityClasses cannot be read ({error:#})")
+    })
 }
 
 fn scaled_object(object: &DynamicObject, workload: &WorkloadId) -> anyhow::Result<ScaledObject> {
@@ -213,23 +233,4 @@ fn is_complete(reading: &ClusterReading, interest: &Interest, claims: usize) -> 
         .as_ref()
         .is_some_and(|facts| facts.pool.found().is_some() && (claims == 0 || !facts.claims.is_empty()));
     reading.error.is_some() || (reading.replicas.is_some() && (interest.node_pool.is_none() || pool_is_read))
-}
-
-/// Most worker pods under a quota: what others of the namespace use stays theirs.
-fn pods_left(quota: &ResourceQuota, request: &Resources, own: u32) -> Option<u32> {
-    // One with scopes counts some pods only, and which is not known here.
-    let spec = quota.spec.as_ref().filter(|spec| spec.scopes.is_none() && spec.scope_selector.is_none())?;
-    let hard = quantity::of_list(spec.hard.as_ref()?);
-    let used = quota.status.as_ref().and_then(|status| status.used.as_ref());
-    let used = used.map(quantity::of_list).unwrap_or_default();
-    let of_one = |resource: &str| match resource {
-        "pods" | "count/pods" => Some(1.0),
-        other => request.get(other.strip_prefix("requests.").unwrap_or(other)).copied(),
-    };
-    let most = hard.iter().filter_map(|(resource, hard)| {
-        let one = of_one(resource).filter(|amount| *amount > 0.0)?;
-        let others = used.get(resource).map_or(0.0, |used| (used - f64::from(own) * one).max(0.0));
-        Some((hard - others).max(0.0) / one)
-    });
-    most.map(quantity::whole).min()
 }

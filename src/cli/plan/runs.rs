@@ -47,8 +47,6 @@ pub(super) struct Around<'a> {
     pub(super) object: &'a ScaledObject,
     pub(super) calendar: &'a CalendarSpec,
     pub(super) limits: Limits,
-    /// `terminationGracePeriodSeconds`, where the cluster tells it.
-    pub(super) grace_seconds: Option<f64>,
 }
 
 /// One quantile's days.
@@ -79,15 +77,14 @@ pub(super) fn live_through(
     demand: &Demand,
     around: &Around<'_>,
 ) -> anyhow::Result<Vec<LevelRun>> {
-    let Around { object, calendar, limits, grace_seconds } = around;
+    let Around { object, calendar, limits } = around;
     let mut cells = Vec::new();
     let mut contestants = Vec::new();
     for (level, path) in demand.paths.iter().enumerate() {
-        let mut scenario = Scenario {
+        let scenario = Scenario {
             calendar: (*calendar).clone(),
             ..centre.scenario(format!("quantile {}", demand.levels[level]), demand.stretch)
         };
-        scenario.service.grace_seconds = grace_seconds.unwrap_or(scenario.service.grace_seconds);
         let cell = cell_of(scenario, path, demand.slot_seconds, 1.0)?;
         let (pods, keda) = centre.bounds(object, demand.first_rate(level));
         let most = limits.replicas();

@@ -3,6 +3,7 @@
 use jiff::civil::DateTime;
 
 use super::{HistoryError, Row};
+use crate::core::observation::MOST_COUNT;
 
 const HEADER: [&str; 2] = ["timestamp", "count"];
 
@@ -101,7 +102,10 @@ fn number(count: &str) -> Result<f64, String> {
         "" => "count is empty; write 0 where no order came, and leave the row out if unknown".to_owned(),
         _ => format!("count {count:?} is not a number such as 120 or 12.5"),
     })?;
-    if (0.0..=1e15).contains(&value) {
+    if value > MOST_COUNT {
+        return Err(format!("count {count} must be at most {MOST_COUNT}; leave the row out if unknown"));
+    }
+    if value >= 0.0 {
         return Ok(value);
     }
     Err(format!("count {count} must be zero or more, and finite; leave the row out if unknown"))
@@ -137,6 +141,8 @@ mod tests {
                 "line 2: count \"1,5\" is not a number such as 120 or 12.5",
             ),
             (below("2024-11-29T08:00:00,"), "line 2: count is empty; write 0"),
+            (below("2024-11-29T08:00:00,1e12"), "line 2: count 1e12 must be at most 1000000000; leave"),
+            (below("2024-11-29T08:00:00,NaN"), "line 2: count NaN must be zero or more, and finite; leave"),
             (below("2024-11-29T08:00:00Z,1"), "line 2: timestamp \"2024-11-29T08:00:00Z\" has an offset"),
             (
                 below("2024-11-29T08:00:00.25,1"),

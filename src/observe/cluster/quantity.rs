@@ -64,14 +64,40 @@ pub fn of_list(list: &BTreeMap<String, Quantity>) -> Resources {
 /// What the scheduler reckons for a pod: the containers and sidecars together, or what an init container
 /// needs while it runs, whichever is more; and the overhead of its runtime class.
 pub fn requested_by(spec: &PodSpec) -> Resources {
+    // Where a container sets a limit alone, Kubernetes asks for as much.
+    let mut total = total(spec, |resources| {
+        let mut asked = limits(resources);
+        asked.extend(requests(resources));
+        asked
+    });
+    // Requests of the pod as a whole stand above those of its containers.
+    total.extend(requests(spec.resources.as_ref()));
+    add(&mut total, &spec.overhead.as_ref().map(of_list).unwrap_or_default());
+    total.insert(PODS.to_owned(), 1.0);
+    total
+}
+
+/// What a pod may take at most, where its containers say so; reckoned as [`requested_by`] does. Overhead counts where
+/// there is a limit.
+pub fn limited_by(spec: &PodSpec) -> Resources {
+    let mut total = total(spec, limits);
+    total.extend(limits(spec.resources.as_ref()));
+    for (name, amount) in spec.overhead.as_ref().map(of_list).unwrap_or_default() {
+        total.entry(name).and_modify(|limit| *limit += amount);
+    }
+    total
+}
+
+/// The containers and sidecars together, or what an init container needs while it runs, whichever is more.
+fn total(spec: &PodSpec, of: impl Fn(Option<&ResourceRequirements>) -> Resources) -> Resources {
     let mut total = Resources::new();
     for container in &spec.containers {
-        add(&mut total, &requests(container.resources.as_ref()));
+        add(&mut total, &of(container.resources.as_ref()));
     }
     let mut sidecars = Resources::new();
     let mut most = Resources::new();
     for container in spec.init_containers.iter().flatten() {
-        let mut needed = requests(container.resources.as_ref());
+        let mut needed = of(container.resources.as_ref());
         if is_sidecar(container) {
             add(&mut sidecars, &needed);
             needed.clone_from(&sidecars);
@@ -82,10 +108,6 @@ pub fn requested_by(spec: &PodSpec) -> Resources {
     }
     add(&mut total, &sidecars);
     raise(&mut total, &most);
-    // Requests of the pod as a whole stand above those of its containers.
-    total.extend(requests(spec.resources.as_ref()));
-    add(&mut total, &spec.overhead.as_ref().map(of_list).unwrap_or_default());
-    total.insert(PODS.to_owned(), 1.0);
     total
 }
 
@@ -131,6 +153,10 @@ pub fn display(resource: &str, amount: f64) -> String {
 
 fn requests(resources: Option<&ResourceRequirements>) -> Resources {
     resources.and_then(|resources| resources.requests.as_ref()).map(of_list).unwrap_or_default()
+}
+
+fn limits(resources: Option<&ResourceRequirements>) -> Resources {
+    resources.and_then(|resources| resources.limits.as_ref()).map(of_list).unwrap_or_default()
 }
 
 fn is_sidecar(container: &Container) -> bool {
@@ -189,6 +215,24 @@ mod tests {
         assert!((asked["cpu"] - 0.9).abs() < 1e-9, "{asked:?}");
         assert!((asked["memory"] - 2.0 * 1024.0 * 1024.0 * 1024.0).abs() < 1.0);
         assert!((asked[PODS] - 1.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn limits_add_up_and_stand_for_requests_that_are_left_out() {
+        let spec: PodSpec = serde_json::from_value(json!({
+            "containers": [
+                {"name": "a", "resources": {"requests": {"cpu": "500m"}, "limits": {"cpu": "1", "memory": "1Gi"}}},
+                {"name": "b", "resources": {"limits": {"cpu": "250m"}}},
+            ],
+            "initContainers": [{"name": "warm", "resources": {"limits": {"cpu": "2"}}}],
+            "overhead": {"cpu": "50m", "pods": "1"},
+        }))
+        .unwrap();
+        let (asked, limits) = (requested_by(&spec), limited_by(&spec));
+        assert!((limits["cpu"] - 2.05).abs() < 1e-9, "{limits:?}");
+        assert!((asked["cpu"] - 2.05).abs() < 1e-9, "{asked:?}");
+        assert!((asked["memory"] - limits["memory"]).abs() < 1.0);
+        assert!(!limits.contains_key(PODS));
     }
 
     #[test]

@@ -31,7 +31,10 @@ fn rules(node: &Node, side: &str, rules: &mut Rules, reader: &mut Reader) {
     if let Some(value) = node.get("stabilizationWindowSeconds") {
         match value.integer().filter(|seconds| (0..=3600).contains(seconds)) {
             Some(seconds) => rules.stabilization_seconds = seconds as f64,
-            None => reader.wrong(value, "stabilizationWindowSeconds", "0 to 3600"),
+            None => match value.quoted_number(0) {
+                Some(quoted) => reader.problem(value, format!("stabilizationWindowSeconds: {quoted}")),
+                None => reader.wrong(value, "stabilizationWindowSeconds", "0 to 3600"),
+            },
         }
     }
     if let Some(value) = node.get("selectPolicy") {
@@ -58,6 +61,12 @@ fn limit(node: &Node, reader: &mut Reader) -> Option<RateLimit> {
     let period = positive("periodSeconds").filter(|seconds| *seconds <= 1800);
     if let (Some(kind), Some(value), Some(period)) = (kind, value, period) {
         return Some(RateLimit { kind, value, period_seconds: period as f64 });
+    }
+    for key in ["value", "periodSeconds"] {
+        if let Some(quoted) = node.get(key).and_then(|value| value.quoted_number(1)) {
+            reader.problem(node, format!("{key}: {quoted}"));
+            return None;
+        }
     }
     reader.problem(
         node,

@@ -127,7 +127,10 @@ impl Reader {
         if let Some(count) = count.filter(|count| *count >= least) {
             return count;
         }
-        self.wrong(node, key, &format!("a whole number of {least} or more"));
+        match node.quoted_number(i64::from(least)) {
+            Some(quoted) => self.problem(node, format!("{key}: {quoted}")),
+            None => self.wrong(node, key, &format!("a whole number of {least} or more")),
+        }
         default
     }
 

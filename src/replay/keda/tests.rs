@@ -123,6 +123,22 @@ fn what_is_not_understood_is_named_with_its_line() {
             "7: threshold: is missing in prometheus",
         ),
         ("  triggers: []\n", "4: triggers: there is none"),
+        (
+            "  pollingInterval: \"30\"\n  triggers:\n  - type: cpu\n",
+            "5: pollingInterval: \"30\" is text in quotes, and Kubernetes refuses it; write 30 without quotes",
+        ),
+        (
+            "  pollingInterval: \"0\"\n  triggers:\n  - type: cpu\n",
+            "5: pollingInterval: \"0\" is not a whole number of 1 or more",
+        ),
+        (
+            "  advanced: {horizontalPodAutoscalerConfig: {behavior: {scaleUp: {stabilizationWindowSeconds: \"60\"}}}}\n  triggers:\n  - type: cpu\n",
+            "5: stabilizationWindowSeconds: \"60\" is text in quotes",
+        ),
+        (
+            "  advanced: {horizontalPodAutoscalerConfig: {behavior: {scaleUp: {policies: [{type: Pods, value: \"9\", periodSeconds: 30}]}}}}\n  triggers:\n  - type: cpu\n",
+            "5: value: \"9\" is text in quotes",
+        ),
         ("  idleReplicaCount: 0\n  triggers:\n  - type: cpu\n", "5: idleReplicaCount"),
         (
             "  minReplicaCount: 9\n  maxReplicaCount: 4\n  triggers:\n  - type: cpu\n",

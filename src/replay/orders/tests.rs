@@ -1,7 +1,7 @@
 //! Tests of the module beside.
 
 use super::*;
-use crate::replay::scenario::{Burst, Peak};
+use crate::replay::scenario::{Burst, Peak, Trace};
 
 fn scenario(generator: Generator) -> Scenario {
     Scenario { orders: OrderSource::Generator(generator), ..Scenario::default() }
@@ -62,4 +62,37 @@ fn a_burst_brings_its_orders() {
         Orders::draw(&scenario(Generator { bursts: vec![burst], ..Generator::default() })).unwrap();
     let more = bursting.len() - plain.len();
     assert!((2_800..3_200).contains(&more), "{more}");
+}
+
+/// The error of a scenario of one day whose trace has these counts, one an hour from midnight on.
+fn refusal(counts: &[&str], median_day_orders: Option<f64>) -> String {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("trace.csv");
+    let rows = counts.iter().enumerate().map(|(hour, count)| format!("2026-11-27T{hour:02}:00:00,{count}\n"));
+    std::fs::write(&path, format!("timestamp,count\n{}", rows.collect::<String>())).unwrap();
+    let orders =
+        OrderSource::Trace(Trace { path, from: None, median_day_orders, dispersion: 1.0, smooth: false });
+    let scenario = Scenario { days: 1, orders, ..Scenario::default() };
+    let Err(ScenarioError::Orders { source, .. }) = Orders::draw(&scenario) else { return String::new() };
+    let message = source.to_string();
+    message.split_once("trace.csv:").map_or(message.clone(), |(_, message)| message.to_owned())
+}
+
+#[test]
+fn counts_of_a_trace_are_bounded() {
+    let mut counts = ["20"; 24];
+    assert_eq!(refusal(&counts, None), "");
+    for count in ["1e12", "-1", "NaN", "many"] {
+        counts[3] = count;
+        let expected = format!("5: count {count} must be a number from 0 to 1000000000");
+        assert_eq!(refusal(&counts, None), expected);
+    }
+    counts[3] = "6000000";
+    let message = refusal(&counts, None);
+    assert!(
+        message
+            .starts_with("5: count 6000000 stands in a day of 6000460 orders, which must be 5000000 at most"),
+        "{message}"
+    );
+    assert_eq!(refusal(&counts, Some(1_000.0)), "");
 }

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use jiff::civil::{Date, DateTime};
 
 use super::{MINUTES_A_DAY, between_middles};
-use crate::replay::scenario::{Scenario, Trace};
+use crate::core::observation::MOST_COUNT;
+use crate::replay::scenario::{MOST_ORDERS_A_DAY, Scenario, Trace};
 use crate::replay::units::index;
 
 /// Why a series can't be used.
@@ -72,11 +73,34 @@ impl Trace {
         if let Some(wanted) = self.median_day_orders {
             scale_to(&mut bins, bins_a_day, wanted);
         }
+        self.check_days(&series, wanted.start, &bins)?;
         if self.smooth {
             return Ok(between_middles(&bins, series.minutes));
         }
         let minutes = series.minutes;
         Ok(bins.iter().flat_map(|count| std::iter::repeat_n(count / minutes as f64, minutes)).collect())
+    }
+
+    /// Each order is lived through: a day of too many would never end. `bins` begin with day `from` of the series.
+    fn check_days(&self, series: &Series, from: usize, bins: &[f64]) -> Result<(), OrdersError> {
+        let bins_a_day = MINUTES_A_DAY / series.minutes;
+        for (day, counts) in (from..).zip(bins.chunks(bins_a_day)) {
+            let orders: f64 = counts.iter().sum();
+            if orders <= MOST_ORDERS_A_DAY {
+                continue;
+            }
+            let rows = &series.counts[day * bins_a_day..][..bins_a_day];
+            let largest = (2..).zip(rows).max_by(|(_, one), (_, other)| one.total_cmp(other));
+            let (line, count) = largest.unwrap_or((2, &0.0));
+            return Err(OrdersError::Line {
+                path: self.path.clone(),
+                line: line + (day * bins_a_day) as u64,
+                message: format!(
+                    "count {count} stands in a day of {orders:.0} orders, which must be {MOST_ORDERS_A_DAY} at most to be lived through; write smaller counts, or median_day_orders to have them scaled"
+                ),
+            });
+        }
+        Ok(())
     }
 
     fn read(&self) -> Result<Series, OrdersError> {
@@ -100,9 +124,10 @@ impl Trace {
             let time: DateTime = record[0].parse().map_err(|_| {
                 wrong(line, format!("timestamp {} must be local time as 2026-11-27T14:00:00", &record[0]))
             })?;
-            let count = record[1].parse::<f64>().ok().filter(|count| count.is_finite() && *count >= 0.0);
-            let count = count
-                .ok_or_else(|| wrong(line, format!("count {} must be a number, 0 or above", &record[1])))?;
+            let count = record[1].parse::<f64>().ok().filter(|count| (0.0..=MOST_COUNT).contains(count));
+            let count = count.ok_or_else(|| {
+                wrong(line, format!("count {} must be a number from 0 to {MOST_COUNT}", &record[1]))
+            })?;
             if let [.., before, last] = times[..]
                 && time.duration_since(last) != last.duration_since(before)
             {

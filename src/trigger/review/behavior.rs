@@ -88,7 +88,10 @@ fn review_window(side: &Side<'_>, findings: &mut Findings) {
             findings.warning(place, format!("{key}: {seconds} keeps workers longer than holdDown says; write 0"));
         }
         (Some((node, None)), _) => {
-            findings.error(place, format!("{key}: {:?} is not a whole number of seconds; write 0", node.text().unwrap_or_default()));
+            let wrong = node.quoted_number(0).unwrap_or_else(|| {
+                format!("{:?} is not a whole number of seconds; write 0", node.text().unwrap_or_default())
+            });
+            findings.error(place, format!("{key}: {wrong}"));
         }
     }
 }

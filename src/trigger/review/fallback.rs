@@ -32,6 +32,10 @@ pub(super) fn review(subject: &Subject<'_>, findings: &mut Findings) {
 
 fn review_threshold(subject: &Subject<'_>, fallback: &Node, findings: &mut Findings) {
     let place = subject.place(&["spec", "fallback", "failureThreshold"]);
+    if let Some(quoted) = fallback.get("failureThreshold").and_then(|node| node.quoted_number(0)) {
+        findings.error(place, format!("spec.fallback.failureThreshold: {quoted}"));
+        return;
+    }
     match fallback.get("failureThreshold").map(Node::integer) {
         Some(Some(0)) => {
             findings.warning(place, "spec.fallback.failureThreshold: 0 falls back at the first failure, even of one call; write 3");
@@ -51,6 +55,10 @@ fn review_threshold(subject: &Subject<'_>, fallback: &Node, findings: &mut Findi
 
 fn review_replicas(subject: &Subject<'_>, fallback: &Node, behavior: &str, findings: &mut Findings) {
     let place = subject.place(&["spec", "fallback", "replicas"]);
+    if let Some(quoted) = fallback.get("replicas").and_then(|node| node.quoted_number(0)) {
+        findings.error(place, format!("spec.fallback.replicas: {quoted}"));
+        return;
+    }
     let most = subject.count("maxReplicaCount").unwrap_or(100);
     match fallback.get("replicas").map(Node::integer) {
         Some(Some(0)) if matches!(behavior, "static" | "currentReplicasIfLower") => {

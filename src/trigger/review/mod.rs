@@ -152,6 +152,10 @@ impl Subject<'_> {
 
 fn review_scaled_object(object: &Node, findings: &mut Findings) -> usize {
     findings.object = object_name(object);
+    if let Some(wrong) = triggers::no_list(object) {
+        findings.error(object.place_of(&["spec", "triggers"]), wrong);
+        return 1;
+    }
     let triggers = scaled_object::triggers(object);
     let ours: Vec<Ours<'_>> = triggers
         .iter()
@@ -175,6 +179,10 @@ fn review_scaled_object(object: &Node, findings: &mut Findings) -> usize {
 
 fn review_scaled_job(job: &Node, findings: &mut Findings) -> usize {
     findings.object = object_name(job);
+    if let Some(wrong) = triggers::no_list(job) {
+        findings.error(job.place_of(&["spec", "triggers"]), wrong);
+        return 1;
+    }
     let ours: Vec<&Node> =
         scaled_object::triggers(job).iter().filter(|trigger| scaled_object::is_ours(trigger)).collect();
     for trigger in &ours {

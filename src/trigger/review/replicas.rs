@@ -7,7 +7,14 @@ use crate::trigger::scaled_object::place_of_key;
 const KEDA_MOST: i64 = 100;
 
 pub(super) fn review(subject: &Subject<'_>, findings: &mut Findings) {
-    for (key, least) in [("minReplicaCount", 0), ("maxReplicaCount", 1), ("pollingInterval", 1)] {
+    for (key, least) in [
+        ("minReplicaCount", 0),
+        ("maxReplicaCount", 1),
+        ("idleReplicaCount", 0),
+        ("pollingInterval", 1),
+        ("cooldownPeriod", 0),
+        ("initialCooldownPeriod", 0),
+    ] {
         review_count(subject, key, least, findings);
     }
     let is_wrong = |key: &str| subject.object.path(&["spec", key]).is_some() && subject.count(key).is_none();
@@ -31,13 +38,10 @@ fn review_count(subject: &Subject<'_>, key: &str, least: i64, findings: &mut Fin
     let Some(node) = subject.object.path(&["spec", key]) else { return };
     if node.integer().is_none_or(|count| count < least) {
         let text = node.text().unwrap_or_default();
-        let is_quoted = node.integer().is_none() && text.parse::<i64>().is_ok_and(|count| count >= least);
-        let message = if is_quoted {
-            format!("spec.{key}: {text:?} is in quotes, and Kubernetes refuses it; write {text}")
-        } else {
-            format!("spec.{key}: {text:?} is not a whole number of {least} or more")
-        };
-        findings.error(node.place, message);
+        let wrong = node
+            .quoted_number(least)
+            .unwrap_or_else(|| format!("{text:?} is not a whole number of {least} or more"));
+        findings.error(node.place, format!("spec.{key}: {wrong}"));
     }
 }
 
@@ -84,7 +88,10 @@ mod tests {
         for (count, expected) in [
             ("many", "spec.maxReplicaCount: \"many\" is not a whole number of 1 or more"),
             ("2.5", "spec.maxReplicaCount: \"2.5\" is not a whole number of 1 or more"),
-            ("'200'", "spec.maxReplicaCount: \"200\" is in quotes, and Kubernetes refuses it; write 200"),
+            (
+                "'200'",
+                "spec.maxReplicaCount: \"200\" is text in quotes, and Kubernetes refuses it; write 200 without quotes",
+            ),
         ] {
             let text = format!(
                 "kind: ScaledObject\nspec:\n  maxReplicaCount: {count}\n  triggers:\n  - type: external-push\n    \
@@ -93,6 +100,27 @@ mod tests {
             let found = review(&text).into_iter().map(|finding| finding.message);
             let found: Vec<String> = found.filter(|message| message.contains("axReplica")).collect();
             assert_eq!(found, [expected]);
+        }
+    }
+
+    #[test]
+    fn numbers_in_quotes_are_told_as_such() {
+        let text = "kind: ScaledObject\nspec:\n  pollingInterval: \"30\"\n  cooldownPeriod: '60'\n  fallback: {failureThreshold: \"3\", replicas: \"6\", behavior: currentReplicasIfHigher}\n  \
+                    advanced: {horizontalPodAutoscalerConfig: {behavior: {scaleDown: {stabilizationWindowSeconds: \"0\"}}}}\n  triggers:\n  - type: external-push\n    \
+                    metadata: {scalerAddress: peakscaler:9443, maxReplicas: \"9\"}\n";
+        let findings = review(text);
+        for (line, key, number) in [
+            (3, "spec.pollingInterval", 30),
+            (4, "spec.cooldownPeriod", 60),
+            (5, "spec.fallback.failureThreshold", 3),
+            (5, "spec.fallback.replicas", 6),
+            (6, "scaleDown.stabilizationWindowSeconds", 0),
+        ] {
+            let words = format!(
+                "{key}: \"{number}\" is text in quotes, and Kubernetes refuses it; write {number} without quotes"
+            );
+            let found = findings.iter().any(|one| one.line == line && one.message.ends_with(&words));
+            assert!(found, "{words}\n{findings:#?}");
         }
     }
 }

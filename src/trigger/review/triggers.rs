@@ -19,6 +19,20 @@ pub(super) fn review(subject: &Subject<'_>, findings: &mut Findings) {
     review_company(subject, findings);
 }
 
+/// What is wrong where triggers are written, but not as a list of some: nothing would scale.
+pub(super) fn no_list(object: &Node) -> Option<String> {
+    let value = match &object.path(&["spec", "triggers"])?.data {
+        Data::Sequence(items) if !items.is_empty() => return None,
+        Data::Sequence(_) => "[]".to_owned(),
+        Data::Mapping(pairs) if pairs.is_empty() => "{}".to_owned(),
+        Data::Mapping(_) => "a map".to_owned(),
+        Data::Scalar { text, .. } => format!("{text:?}"),
+    };
+    Some(format!(
+        "spec.triggers: is {value}, must be a list of one trigger or more, each like `- type: external-push` with its metadata"
+    ))
+}
+
 /// What reading the metadata found, each at its key.
 pub(super) fn report(parsed: &Parsed, metadata: &Node, findings: &mut Findings) {
     let place = |problem: &Problem| place_of_key(metadata, &problem.key);
@@ -127,5 +141,28 @@ fn review_company(subject: &Subject<'_>, findings: &mut Findings) {
     if others > 0 && !acting.is_empty() && !has_formula {
         let message = "triggers: the HPA takes the larger of all triggers, so the others are a floor under peakscaler's number";
         findings.notice(subject.place(&["spec", "triggers"]), message);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::trigger::review::{Severity, review};
+
+    #[test]
+    fn triggers_that_are_no_list_are_an_error() {
+        for (triggers, value) in [
+            ("{}", "{}"),
+            ("[]", "[]"),
+            ("{type: external-push}", "a map"),
+            ("external-push", "\"external-push\""),
+        ] {
+            for kind in ["ScaledObject", "ScaledJob"] {
+                let findings = review(&format!("kind: {kind}\nspec:\n  triggers: {triggers}\n"));
+                let [finding] = &findings[..] else { panic!("{findings:?}") };
+                assert_eq!((finding.line, finding.severity), (3, Severity::Error), "{triggers}");
+                let words = format!("spec.triggers: is {value}, must be a list of one trigger or more");
+                assert!(finding.message.starts_with(&words), "{}", finding.message);
+            }
+        }
     }
 }

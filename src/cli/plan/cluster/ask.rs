@@ -1,7 +1,8 @@
 //! What a plan asks the API server once, beside what it watches: by lists alone, so that `list` is all that a user must
 //! be allowed for it.
 
-use k8s_openapi::api::core::v1::ResourceQuota;
+use k8s_openapi::api::core::v1::{PodSpec, ResourceQuota};
+use k8s_openapi::api::scheduling::v1::PriorityClass;
 use kube::api::{Api, ApiResource, DynamicObject, GroupVersionKind, ListParams};
 use kube::{Client, ResourceExt as _};
 use serde_json::Value;
@@ -76,15 +77,25 @@ pub(super) async fn quotas(client: &Client, namespace: &str) -> Result<Vec<Resou
         .map_err(|error| AskError::of(error, &ApiResource::erase::<ResourceQuota>(&())))
 }
 
-/// `terminationGracePeriodSeconds` of the pods of what a ScaledObject scales, where it can be read.
-pub(super) async fn grace_seconds(client: &Client, scaled_object: &DynamicObject) -> Option<f64> {
+/// The priority class that pods get that name none.
+pub(super) async fn default_priority_class(client: &Client) -> Result<Option<String>, AskError> {
+    let api: Api<PriorityClass> = Api::all(client.clone());
+    let found = api.list(&ListParams::default()).await;
+    let found = found.map_err(|error| AskError::of(error, &ApiResource::erase::<PriorityClass>(&())))?;
+    // Of several the lowest counts.
+    let defaults = found.items.iter().filter(|class| class.global_default == Some(true));
+    Ok(defaults.min_by_key(|class| class.value).map(PriorityClass::name_any))
+}
+
+/// The pods of what a ScaledObject scales, by its template, where it can be read.
+pub(super) async fn pod_spec(client: &Client, scaled_object: &DynamicObject) -> Option<PodSpec> {
     let reference = &scaled_object.data["spec"]["scaleTargetRef"];
     let api_version = reference["apiVersion"].as_str().unwrap_or("apps/v1");
     let (group, version) = api_version.rsplit_once('/').unwrap_or(("", api_version));
     let kind = kind(group, version, reference["kind"].as_str().unwrap_or("Deployment"));
     let namespace = scaled_object.namespace();
     let target = one(client, &kind, namespace.as_deref(), reference["name"].as_str()?).await.ok()?;
-    target.data["spec"]["template"]["spec"]["terminationGracePeriodSeconds"].as_f64()
+    serde_json::from_value(target.data["spec"]["template"]["spec"].clone()).ok()
 }
 
 /// All `PeakCalendar`s of the namespace that are in force, as one; `None` where there is none.

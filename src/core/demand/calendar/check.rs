@@ -8,11 +8,11 @@ use super::document::{CalendarSpec, ClosureSpec, CutOffSpec, HolidaySpec, PeakSp
 use super::holidays::{self, HolidayDay, Holidays};
 use super::{Calendar, Closure, CutOffException, Peak, Problem, Rise};
 use crate::core::demand::forecast::seconds_between;
+use crate::core::observation::MOST_COUNT;
 
 /// Most entries of one list: a typing error must not make the planner slow.
 const MOST_ENTRIES: usize = 1000;
 const LARGEST_UPLIFT: f64 = 100.0;
-const MOST_ORDERS: f64 = 1e9;
 const LONGEST_RAMP_SECONDS: f64 = 86_400.0;
 const LONGEST_WINDOW_SECONDS: f64 = 86_400.0;
 const LONGEST_NAME: usize = 100;
@@ -108,11 +108,11 @@ impl Check {
                 Some(Rise::Uplift(uplift))
             }
             (None, Some(orders), None) => {
-                self.number("orders", orders, MOST_ORDERS);
+                self.number("orders", orders, MOST_COUNT);
                 Some(Rise::Orders(orders))
             }
             (None, None, Some(rate)) => {
-                self.number("ordersPerHour", rate, MOST_ORDERS);
+                self.number("ordersPerHour", rate, MOST_COUNT);
                 span.map(|(from, to)| Rise::Orders(rate * seconds_between(from, to) / 3600.0))
             }
             (None, None, None) => {
@@ -188,7 +188,7 @@ impl Check {
             );
             return;
         }
-        if let Some(weight) = shape.iter().find(|weight| !(0.0..=MOST_ORDERS).contains(*weight)) {
+        if let Some(weight) = shape.iter().find(|weight| !(0.0..=MOST_COUNT).contains(*weight)) {
             self.wrong("shape", format!("has a weight of {weight}, must be numbers of at least 0"));
             return;
         }

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
-use crate::core::observation::Interval;
+use crate::core::observation::{Interval, MOST_COUNT};
 
 const DAY_SECONDS: f64 = 86_400.0;
 /// A slot of which less than this share was covered counts as missing.
@@ -207,7 +207,7 @@ pub(super) fn for_each_piece(
 /// Whether an interval says anything: a finite count, not negative, over at most some days.
 pub(super) fn usable(interval: &Interval) -> bool {
     let seconds = seconds_between(interval.from, interval.to);
-    (0.0..=1e15).contains(&interval.count) && seconds > 0.0 && seconds <= LONGEST_INTERVAL_SECONDS
+    (0.0..=MOST_COUNT).contains(&interval.count) && seconds > 0.0 && seconds <= LONGEST_INTERVAL_SECONDS
 }
 
 /// The whole part of a small number that is not negative.
