@@ -164,7 +164,7 @@ fn counts_that_stop_leave_what_the_workers_do_known() {
         instruments.uncounted = Some((3600, world.seconds));
         let outcome = world.run();
         let rate = outcome.records.last().unwrap().1.service_rate * 20.0;
-        assert!((0.7..1.4).contains(&rate), "seed {seed}: {rate} of the true rate after four hours");
+        assert!((0.5..2.2).contains(&rate), "seed {seed}: {rate} of the true rate after four hours");
         let guessed =
             |record: &DecisionRecord| record.bounds.iter().any(|bound| bound.kind == BoundKind::Unlearned);
         assert!(!outcome.records.iter().any(|(at, record)| *at > 3600 && guessed(record)), "seed {seed}");
