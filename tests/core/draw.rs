@@ -1,10 +1,10 @@
 //! Draws worlds: slack, service times, volumes, shapes, lies of the counters and what is missing.
 
-use peakscaler::core::{Policy, ServiceRate};
+use peakscaler::core::{CutOff, Policy, ServiceRate};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use crate::world::{Instruments, Shape, World};
+use crate::world::{Instruments, START_SECONDS_OF_DAY, Shape, World};
 
 /// The world of a seed.
 pub(crate) fn world(seed: u64) -> World {
@@ -65,4 +65,23 @@ pub(crate) fn world(seed: u64) -> World {
             zeros: chance(&mut random, 0.2).then_some((middle + 1200, middle + 1260)),
         },
     }
+}
+
+/// The same with carriers that cut off: nothing else due, or a wait of hours, or the drawn one.
+pub(crate) fn with_cut_offs(seed: u64) -> World {
+    let mut world = world(seed);
+    let mut random = ChaCha8Rng::seed_from_u64(seed ^ 0x5bd1_e995);
+    let waits = [None, Some(random.random_range(1.0..20.0_f64) * 3600.0), world.policy.target_wait_seconds];
+    world.policy.target_wait_seconds = waits[random.random_range(0..3)];
+    let lead = world.pod_lead + world.nodes.map_or(0.0, |(lead, _)| lead);
+    let least = 3.0 * (lead + world.service_seconds);
+    for carrier in 0..random.random_range(1..4) {
+        world.policy.cut_offs.push(CutOff {
+            name: format!("carrier {carrier}"),
+            weekdays: [true; 7],
+            at_seconds_of_day: START_SECONDS_OF_DAY + random.random_range(3600..15_000),
+            within_seconds: random.random_range(least..least + 3000.0),
+        });
+    }
+    world
 }

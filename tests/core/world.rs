@@ -15,6 +15,8 @@ use rand_distr::{Distribution, Gamma, Normal, Poisson};
 
 /// The HPA looks this often.
 const SYNC_SECONDS: u32 = 15;
+/// Worlds start on a Monday at this time of the day.
+pub(crate) const START_SECONDS_OF_DAY: u32 = 9 * 3600 + 20 * 60;
 /// A node with nothing on it goes after this long.
 const EMPTY_NODE_SECONDS: u32 = 60;
 
@@ -167,7 +169,8 @@ struct Run<'a> {
     /// Visible and in flight, each second.
     counters: Vec<(u32, u32)>,
     told: [u32; 2],
-    starts: Vec<u32>,
+    /// Begin and end of each order's work, in order of arrival.
+    works: Vec<(u32, u32)>,
     arrivals: Vec<u32>,
     outcome: Outcome,
 }
@@ -195,7 +198,7 @@ impl World {
             completed: Vec::new(),
             counters: Vec::new(),
             told: [0, 0],
-            starts: Vec::new(),
+            works: Vec::new(),
             arrivals: vec![0; self.backlog_at_start as usize],
             outcome: Outcome::default(),
         };
@@ -204,6 +207,17 @@ impl World {
             run.second(&lumps);
         }
         run.score()
+    }
+}
+
+impl World {
+    /// The first dispatch that an order makes which arrives then; the whole time lies within one day.
+    fn dispatch_of(&self, arrival: u32) -> Option<u32> {
+        let made = self.policy.cut_offs.iter().filter_map(|cut_off| {
+            let at = cut_off.at_seconds_of_day.checked_sub(START_SECONDS_OF_DAY)?;
+            (at >= arrival).then(|| at + whole(cut_off.within_seconds))
+        });
+        made.min()
     }
 }
 
@@ -311,7 +325,7 @@ impl Run<'_> {
             let end = self.now + whole(work).max(1);
             self.pods[index].busy_until = end;
             self.in_work.push(Reverse(end));
-            self.starts.push(self.now);
+            self.works.push((self.now, end));
             self.outcome.longest_wait = self.outcome.longest_wait.max(f64::from(self.now - arrival));
             if self.now >= world.unscored_seconds {
                 self.outcome.work_seconds += f64::from(end - self.now);
@@ -456,17 +470,19 @@ impl Run<'_> {
     }
 
     fn score(mut self) -> Outcome {
-        let wait = whole(self.world.policy.target_wait_seconds.unwrap_or(7200.0));
+        let wait = self.world.policy.target_wait_seconds.map(whole);
         for (index, arrival) in self.arrivals.iter().enumerate() {
-            let due = arrival + wait;
+            let dispatch = self.world.dispatch_of(*arrival);
+            let due = dispatch.unwrap_or(u32::MAX).min(wait.map_or(u32::MAX, |wait| arrival + wait));
             if *arrival < self.world.unscored_seconds || due >= self.world.seconds {
                 continue;
             }
             self.outcome.orders += 1;
-            let started = self.starts.get(index).copied().unwrap_or(u32::MAX);
-            self.outcome.late += u32::from(started > due);
+            let (begun, ended) = self.works.get(index).copied().unwrap_or((u32::MAX, u32::MAX));
+            let waited = wait.is_some_and(|wait| begun > arrival + wait);
+            self.outcome.late += u32::from(waited || dispatch.is_some_and(|dispatch| ended > dispatch));
         }
-        self.outcome.least_peak = self.least_peak(wait);
+        self.outcome.least_peak = self.least_peak(wait.unwrap_or(7200));
         self.outcome
     }
 

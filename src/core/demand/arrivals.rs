@@ -27,6 +27,11 @@ const LEAST_WEIGHTED_SECONDS: f64 = 60.0;
 /// Counts of two windows that differ by more than so many standard deviations are not the same by chance.
 const SURE_DEVIATIONS: f64 = 3.0;
 
+/// Orders of unknown age came at the present rate divided by this, ...
+const UNKNOWN_SPREAD: f64 = 1.5;
+/// ... which is asked only where they may be older than this.
+const LEAST_UNKNOWN_SECONDS: f64 = 600.0;
+
 /// How far to believe what the counters imply: the rest is taken from a known rate.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Belief {
@@ -267,7 +272,8 @@ impl ArrivalLog {
             left -= orders;
         }
         if left > 1e-9 {
-            let until = unknown_until.max(age);
+            let longest = age + UNKNOWN_SPREAD * left / rate.max(f64::MIN_POSITIVE);
+            let until = unknown_until.min(longest.max(LEAST_UNKNOWN_SECONDS)).max(age);
             for part in 1..=8 {
                 push(&mut cohorts, age + (until - age) * f64::from(part) / 8.0, left / 8.0);
             }

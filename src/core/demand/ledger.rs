@@ -37,6 +37,10 @@ const LAG_SECONDS: f64 = 60.0;
 /// ... which is, as the root of the mean square, this share of it.
 const LAG_SHARE: f64 = 0.6;
 
+/// Orders that were there before the first reading may be so old where no wait bounds it, and have made the
+/// last cut-off.
+const UNKNOWN_AGE_SECONDS: f64 = 4.0 * 3600.0;
+
 /// What is known of a queue and its orders.
 #[derive(Debug, Clone, Default)]
 pub struct Ledger {
@@ -267,7 +271,7 @@ impl Ledger {
         let total = (carried + margin).max(0.0);
         let at_work = ready.map_or(self.last_in_flight, |ready| f64::from(ready) * service.concurrency);
         let started = total.min(at_work);
-        let unknown_until = policy.target_wait_seconds.unwrap_or(600.0) * 0.6;
+        let unknown_until = policy.target_wait_seconds.map_or(UNKNOWN_AGE_SECONDS, |wait| wait * 0.6);
         let waiting = self.log.by_age(now, total - started, present.rate(), unknown_until);
         Backlog { total, started, waiting }
     }
