@@ -170,26 +170,40 @@ impl ArrivalLog {
     }
 
     /// Weighted rate over the log before `now`, the weight halving every `half_life` seconds and
-    /// nothing older than `oldest` seconds counting; a bin counts for at most `most` orders.
-    pub fn weighted(&self, now: f64, half_life: f64, oldest: f64, most: f64, belief: Belief) -> Weighted {
-        let near = self.weighted_within(now, half_life, oldest.min(HALF_LIVES * half_life), most, belief);
+    /// nothing older than `oldest` seconds counting; a bin counts for no fewer and no more orders than
+    /// `within`.
+    pub fn weighted(
+        &self,
+        now: f64,
+        half_life: f64,
+        oldest: f64,
+        within: (f64, f64),
+        belief: Belief,
+    ) -> Weighted {
+        let near = self.weighted_within(now, half_life, oldest.min(HALF_LIVES * half_life), within, belief);
         if near.seconds >= LEAST_WEIGHTED_SECONDS || oldest <= HALF_LIVES * half_life {
             return near;
         }
-        self.weighted_within(now, half_life, oldest, most, belief)
+        self.weighted_within(now, half_life, oldest, within, belief)
     }
 
-    fn weighted_within(&self, now: f64, half_life: f64, oldest: f64, most: f64, belief: Belief) -> Weighted {
+    fn weighted_within(
+        &self,
+        now: f64,
+        half_life: f64,
+        oldest: f64,
+        within: (f64, f64),
+        belief: Belief,
+    ) -> Weighted {
         let decay = 0.5_f64.powf(BIN_SECONDS / half_life);
-        let most_per_second = most / BIN_SECONDS;
+        let (least, most) = (within.0 / BIN_SECONDS, within.1 / BIN_SECONDS);
         let start = (Weighted::default(), 1.0, 0.0);
         let count = self.bins_within(now, oldest);
         let (mut sum, _, _) = self.fold_newest(count, start, |(mut sum, weight, age), bin| {
             let (orders, covered) = (bin.believed(belief), bin.covered());
-            let most = most_per_second * covered;
             let seconds = weight * covered;
             sum.seconds += seconds;
-            sum.rate += weight * if orders > most { most } else { orders };
+            sum.rate += weight * orders.max(least * covered).min(most * covered);
             sum.age_seconds += seconds * age;
             (sum, weight * decay, age + BIN_SECONDS)
         });

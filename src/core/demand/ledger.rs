@@ -85,7 +85,8 @@ impl Ledger {
     /// Logs orders known to have arrived in `[from, to)`.
     pub fn arrived(&mut self, from: f64, to: f64, count: f64) {
         if to - from >= 10.0 && self.log.known_until().is_some() {
-            let level = self.log.weighted(from, 240.0, 1200.0, f64::INFINITY, Belief::FULL);
+            let level =
+                self.log.weighted(from, 240.0, 1200.0, (f64::NEG_INFINITY, f64::INFINITY), Belief::FULL);
             if level.seconds > 300.0 {
                 self.dispersion.learn(count, level.rate * (to - from));
             }

@@ -52,11 +52,13 @@ impl Present {
         let slow = log.slow();
         let newest = Newest::of(log, now);
         // A lump that came at once says nothing of the orders after it.
-        let most = slow.usual_bin.map_or(f64::INFINITY, |usual| {
-            usual + LUMP_DEVIATIONS * (dispersion * usual.max(0.5)).sqrt() + 2.0
+        let within = slow.usual_bin.map_or((f64::NEG_INFINITY, f64::INFINITY), |usual| {
+            let beyond = LUMP_DEVIATIONS * (dispersion * usual.max(0.5)).sqrt() + 2.0;
+            // Nor does a noisy counter, which errs as far to the other side.
+            (usual - beyond, usual + beyond)
         });
         let belief = belief(log.known_until(), slow, now, dispersion, counter_variance);
-        let level = log.weighted(now, LEVEL_HALF_LIFE_SECONDS, 3600.0, most, belief);
+        let level = log.weighted(now, LEVEL_HALF_LIFE_SECONDS, 3600.0, within, belief);
         let slope = slow.slope.map_or(0.0, |fit| {
             let (slope, error) = fit.with_error(dispersion);
             let certainty = slope * slope / (slope * slope + 2.0 * error * error).max(f64::MIN_POSITIVE);
