@@ -194,7 +194,7 @@ impl ProfileForecast {
     }
 
     fn walk(&mut self, with_ratio: bool) -> Option<Walk<'_>> {
-        let intraday = with_ratio.then_some(&self.intraday);
+        let correction = with_ratio.then(|| self.intraday.correction());
         let today = self.today.as_mut()?;
         Some(Walk {
             clock: self.clock.clone(),
@@ -203,10 +203,11 @@ impl ProfileForecast {
             today: today.seen.date,
             before: today.before,
             ahead: &mut today.ahead,
-            intraday,
+            correction,
             seen_date: self.seen_date.unwrap_or(today.seen.date),
             as_of: self.last_end.unwrap_or(Timestamp::MIN),
             events: &self.events,
+            slot: None,
         })
     }
 
@@ -451,7 +452,7 @@ struct SlotSum {
 
 impl SlotSum {
     fn add(&mut self, piece: &Piece) {
-        self.seconds += seconds_between(piece.from, piece.to);
+        self.seconds += piece.seconds;
         self.mean += piece.mean;
         self.apart += piece.apart;
         self.common += piece.common;
