@@ -177,11 +177,15 @@ impl ArrivalLog {
     fn weighted_within(&self, now: f64, half_life: f64, oldest: f64, most: f64, belief: Belief) -> Weighted {
         let decay = 0.5_f64.powf(BIN_SECONDS / half_life);
         let most_per_second = most / BIN_SECONDS;
+        let most_of_whole = most_per_second * BIN_SECONDS;
         let start = (Weighted::default(), 1.0, 0.0);
         let count = self.bins_within(now, oldest);
         let (mut sum, _, _) = self.fold_newest(count, start, |(mut sum, weight, age), bin| {
-            let (orders, covered) = (bin.believed(belief), bin.covered());
-            let most = most_per_second * covered;
+            // Most bins are known: those of the newest minutes are not.
+            let (orders, covered, most) = match bin.wholly_known() {
+                Some(orders) => (orders, BIN_SECONDS, most_of_whole),
+                None => (bin.believed(belief), bin.covered(), most_per_second * bin.covered()),
+            };
             let seconds = weight * covered;
             sum.seconds += seconds;
             sum.rate += weight * if orders > most { most } else { orders };

@@ -7,6 +7,8 @@ pub(super) const BIN_SECONDS: f64 = 15.0;
 const BIN_SECONDS_F32: f32 = 15.0;
 /// A second's parts: of whole seconds nothing is lost, and a bin's fit into 16 bits.
 const PARTS: f32 = 4096.0;
+/// Parts of a whole bin.
+const WHOLE: u16 = 15 * 4096;
 
 /// What is known of a bin counts, the rest of it is filled from what is implied. A workload keeps an hour
 /// of these.
@@ -36,6 +38,11 @@ impl Bin {
             self.implied_rate = (self.implied_rate * self.implied_seconds() + orders) / all;
             self.implied_parts = parts(all.min(BIN_SECONDS_F32 - self.known_seconds()));
         }
+    }
+
+    /// The orders of a bin of which every second is known.
+    pub(super) fn wholly_known(&self) -> Option<f64> {
+        (self.known_parts == WHOLE).then(|| f64::from(self.known))
     }
 
     /// Known orders, and the seconds in which they came.
