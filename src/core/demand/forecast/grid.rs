@@ -256,6 +256,12 @@ pub(crate) fn later(at: Timestamp, seconds: f64) -> Timestamp {
     }
     let whole = seconds as i64;
     // Half a nanosecond and more counts as one.
-    let nanoseconds = (seconds - whole as f64) * 1e9 + 0.5_f64.copysign(seconds);
-    at.checked_add(jiff::SignedDuration::new(whole, nanoseconds as i32)).unwrap_or(Timestamp::MAX)
+    let nanoseconds = ((seconds - whole as f64) * 1e9 + 0.5_f64.copysign(seconds)) as i32;
+    let later = if nanoseconds == 0 {
+        // Most steps are of whole seconds: no carrying over.
+        Timestamp::new(at.as_second() + whole, at.subsec_nanosecond())
+    } else {
+        at.checked_add(jiff::SignedDuration::new(whole, nanoseconds))
+    };
+    later.unwrap_or(Timestamp::MAX)
 }
