@@ -51,6 +51,8 @@ pub struct ArrivalLog {
     /// Number of the first coarse bin.
     first_coarse: i64,
     known_until: Option<f64>,
+    /// Whether more has become known since the known rate was read.
+    known_anew: bool,
     slow: Option<Slow>,
 }
 
@@ -75,6 +77,7 @@ impl ArrivalLog {
     /// not counted again: a source that is opened anew tells its last hour once more.
     pub fn add_known(&mut self, from: f64, to: f64, count: f64) {
         self.known_until = Some(self.known_until.map_or(to, |until| until.max(to)));
+        self.known_anew = true;
         self.spread(from, to, count, Bin::add_known);
     }
 
