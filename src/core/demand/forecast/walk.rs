@@ -125,6 +125,8 @@ impl Walk<'_> {
         let trust = 1.0 / (1.0 + present.relative_uncertainty * present.relative_uncertainty);
         let (mut mean, mut apart, mut common, mut present_common) = (0.0, 0.0, 0.0, 0.0);
         let seen = change_seen(self.events, now);
+        let present_rate = present.orders_per_second.max(0.0);
+        let unchanged = self.events.is_empty();
         let mut from = now;
         for x_seconds in steps(horizon_seconds) {
             let to = later(now, x_seconds);
@@ -132,7 +134,7 @@ impl Walk<'_> {
                 let seconds = piece.seconds;
                 let middle = seconds_between(now, piece.from) + 0.5 * seconds;
                 let lean = trust * 0.5_f64.powf(middle / PRESENT_HALF_LIFE_SECONDS);
-                let rate = piece.change.rate(seen, present.orders_per_second.max(0.0));
+                let rate = if unchanged { present_rate } else { piece.change.rate(seen, present_rate) };
                 let leaned = lean * rate * seconds;
                 let orders = leaned + (1.0 - lean) * piece.mean;
                 let dispersion = if piece.mean > 0.0 { piece.apart / piece.mean } else { 1.0 };
