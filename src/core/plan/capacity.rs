@@ -29,9 +29,8 @@ pub fn done_with(curves: &Curves, fleet: &Fleet, per_second: f64, joining: &[Joi
     groups.sort_by(|one, other| one.in_seconds.total_cmp(&other.in_seconds));
     let mut groups = groups.as_slice();
     let mut replicas = f64::from(fleet.ready);
-    let mut done = Vec::with_capacity(curves.x.len());
     let (mut total, mut from) = (0.0, 0.0);
-    for (to, arrived) in curves.x.iter().zip(&curves.arrived) {
+    let done = curves.x.iter().zip(&curves.arrived).map(|(to, arrived)| {
         let mut replica_seconds = replicas * (to - from);
         while let [group, others @ ..] = groups
             && group.in_seconds < *to
@@ -46,10 +45,10 @@ pub fn done_with(curves: &Curves, fleet: &Fleet, per_second: f64, joining: &[Joi
         } else if *arrived > total {
             total = *arrived;
         }
-        done.push(total);
         from = *to;
-    }
-    done
+        total
+    });
+    done.collect()
 }
 
 /// Height of a curve at `x`, straight between grid points.
