@@ -30,7 +30,8 @@ pub fn done_with(curves: &Curves, fleet: &Fleet, per_second: f64, joining: &[Joi
     let mut groups = groups.as_slice();
     let mut replicas = f64::from(fleet.ready);
     let (mut total, mut from) = (0.0, 0.0);
-    let done = curves.x.iter().zip(&curves.arrived).map(|(to, arrived)| {
+    let mut done = vec![0.0; curves.x.len()];
+    for ((done, to), arrived) in done.iter_mut().zip(&curves.x).zip(&curves.arrived) {
         let mut replica_seconds = replicas * (to - from);
         while let [group, others @ ..] = groups
             && group.in_seconds < *to
@@ -45,10 +46,10 @@ pub fn done_with(curves: &Curves, fleet: &Fleet, per_second: f64, joining: &[Joi
         } else if *arrived > total {
             total = *arrived;
         }
+        *done = total;
         from = *to;
-        total
-    });
-    done.collect()
+    }
+    done
 }
 
 /// Height of a curve at `x`, straight between grid points.

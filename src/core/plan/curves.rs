@@ -175,19 +175,22 @@ fn surcharge(situation: &Situation, strictness: Strictness) -> Surcharge {
 /// Adds to `heights` what the outlook brings until each point of `x` (ascending) less `shift`, on top of
 /// `waiting`.
 fn add_expected(heights: &mut Vec<f64>, situation: &Situation, x: &[f64], shift: f64, waiting: f64) {
-    let mut knots = situation.outlook.knots.windows(2).peekable();
+    let mut knots = situation.outlook.knots.as_slice();
     let (mut start, mut mean, mut rate, mut until) = (0.0, 0.0, 0.0, f64::NEG_INFINITY);
-    heights.extend(x.iter().map(|x| {
+    let first = heights.len();
+    heights.resize(first + x.len(), waiting);
+    for (height, x) in heights[first..].iter_mut().zip(x) {
         let at = x - shift;
         while at > until
-            && let Some([from, to]) = knots.next()
+            && let [from, to, ..] = knots
         {
             (start, mean) = (from.x_seconds(), from.mean());
             rate = (to.mean() - mean) / (to.x_seconds() - start).max(1e-9);
             // Beyond the last knot its slope goes on.
-            until = if knots.peek().is_some() { to.x_seconds() } else { f64::INFINITY };
+            until = if knots.len() == 2 { f64::INFINITY } else { to.x_seconds() };
+            knots = &knots[1..];
         }
         let coming = mean + (at - start) * rate;
-        if coming > 0.0 { waiting + coming } else { waiting }
-    }));
+        *height += if coming > 0.0 { coming } else { 0.0 };
+    }
 }
