@@ -206,7 +206,8 @@ impl ArrivalLog {
     pub fn recent(&self, now: f64, seconds: f64) -> (f64, f64) {
         let (orders, covered) =
             self.fold_newest(self.bins_within(now, seconds), (0.0, 0.0), |(orders, covered), bin| {
-                (orders + bin.orders(), covered + bin.covered())
+                let (came, seconds) = bin.counted();
+                (orders + came, covered + seconds)
             });
         (orders.max(0.0), covered)
     }

@@ -80,11 +80,12 @@ impl ArrivalLog {
     fn usual_bin(&self) -> Option<f64> {
         let mut orders = [0.0; USUAL_BINS];
         let bins = self.fold_newest(USUAL_BINS, 0, |bins, bin| {
-            let covered = bin.covered() / BIN_SECONDS;
+            let (came, seconds) = bin.counted();
+            let covered = seconds / BIN_SECONDS;
             if covered <= 0.5 {
                 return bins;
             }
-            orders[bins] = bin.orders() / covered;
+            orders[bins] = came / covered;
             bins + 1
         });
         if bins < LEAST_USUAL_BINS {
@@ -117,7 +118,8 @@ impl ArrivalLog {
         let decay = 0.5_f64.powf(BIN_SECONDS / SLOPE_HALF_LIFE_SECONDS);
         let (sum, _, _) =
             self.fold_newest(FINE_BINS, (Moments::default(), 1.0, 0.0), |(mut sum, weight, age), bin| {
-                let (orders, seconds) = (weight * bin.orders(), weight * bin.covered());
+                let (orders, seconds) = bin.counted();
+                let (orders, seconds) = (weight * orders, weight * seconds);
                 let squared = weight * seconds;
                 for (sum, value) in [(&mut sum.seconds, seconds), (&mut sum.squared, squared)] {
                     sum[0] += value;
