@@ -150,8 +150,13 @@ impl Intraday {
     }
 
     /// What to correct expected orders by, as of now.
-    pub(super) fn correction(&self) -> Correction<'_> {
-        Correction { intraday: self, signals: self.signals() }
+    pub(super) fn correction(&self) -> Correction {
+        let signals = self.signals();
+        let effect = |worth: &Worth| (worth.shift(signals), worth.left());
+        Correction {
+            places: DISTANCES.map(|distance| distance + 0.5 * self.slot_seconds),
+            effects: self.worths.each_ref().map(|worths| worths.each_ref().map(effect)),
+        }
     }
 
     /// How many times the expected orders came over the last half hour, and how many standard
@@ -174,31 +179,32 @@ impl Intraday {
     }
 }
 
-/// The ratios at one moment, for any distance ahead.
+/// What the ratios of one moment do at any distance ahead.
 #[derive(Debug)]
-pub(super) struct Correction<'a> {
-    intraday: &'a Intraday,
-    signals: [f64; 2],
+pub(super) struct Correction {
+    /// The distances, each to the middle of a slot, in seconds.
+    places: [f64; DISTANCES.len()],
+    /// By which part more orders than expected come at each, and which share of their variance is left:
+    /// within a day, and from one day to the next.
+    effects: [[(f64, f64); DISTANCES.len()]; 2],
 }
 
-impl Correction<'_> {
+impl Correction {
     /// What to multiply the expected orders `ahead_seconds` from now with, and which share of
     /// their variance is left; `across`: they belong to another day than the last one seen.
     pub(super) fn at(&self, ahead_seconds: f64, across: bool) -> (f64, f64) {
-        let worths = &self.intraday.worths[usize::from(across)];
-        let at = |index: usize| (worths[index].shift(self.signals), worths[index].left());
-        let place = |index: usize| DISTANCES[index] + 0.5 * self.intraday.slot_seconds;
+        let (places, at) = (&self.places, &self.effects[usize::from(across)]);
         let last = DISTANCES.len() - 1;
-        let upper = (0..=last).find(|index| ahead_seconds < place(*index));
+        let upper = places.iter().position(|place| ahead_seconds < *place);
         let (low, high, share) = match upper {
-            Some(0) => (at(0), at(0), 0.0),
+            Some(0) => (at[0], at[0], 0.0),
             Some(index) => {
-                let share = (ahead_seconds - place(index - 1)) / (place(index) - place(index - 1));
-                (at(index - 1), at(index), share)
+                let share = (ahead_seconds - places[index - 1]) / (places[index] - places[index - 1]);
+                (at[index - 1], at[index], share)
             }
             None => {
-                let share = (ahead_seconds - place(last)) / (NOTHING_AT - place(last));
-                (at(last), (0.0, 1.0), share.min(1.0))
+                let share = (ahead_seconds - places[last]) / (NOTHING_AT - places[last]);
+                (at[last], (0.0, 1.0), share.min(1.0))
             }
         };
         let factor = 1.0 + low.0 + (high.0 - low.0) * share;

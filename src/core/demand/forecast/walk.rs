@@ -60,7 +60,7 @@ pub(super) struct Walk<'a> {
     /// Orders expected in the last slot of the day before today.
     pub(super) before: f64,
     pub(super) ahead: &'a mut Vec<Expected>,
-    pub(super) correction: Option<Correction<'a>>,
+    pub(super) correction: Option<Correction>,
     pub(super) as_of: Timestamp,
     /// The day of the last slot that was seen.
     pub(super) seen_date: Date,
