@@ -56,6 +56,8 @@ pub struct ArrivalLog {
     /// Number of the first coarse bin.
     first_coarse: i64,
     known_until: Option<f64>,
+    /// Whether more has become known since the known rate was read.
+    known_anew: bool,
     slow: Option<Slow>,
 }
 
@@ -80,6 +82,7 @@ impl ArrivalLog {
     /// not counted again: a source that is opened anew tells its last hour once more.
     pub fn add_known(&mut self, from: f64, to: f64, count: f64) {
         self.known_until = Some(self.known_until.map_or(to, |until| until.max(to)));
+        self.known_anew = true;
         self.spread(from, to, count, Bin::add_known);
     }
 
@@ -200,10 +203,14 @@ impl ArrivalLog {
         let start = (Weighted::default(), 1.0, 0.0);
         let count = self.bins_within(now, oldest);
         let (mut sum, _, _) = self.fold_newest(count, start, |(mut sum, weight, age), bin| {
-            let (orders, covered) = (bin.believed(belief), bin.covered());
+            // Most bins are known: those of the newest minutes are not.
+            let (orders, covered, within) = match bin.wholly_known() {
+                Some(orders) => (orders, BIN_SECONDS, within),
+                None => (bin.believed(belief), bin.covered(), (least * bin.covered(), most * bin.covered())),
+            };
             let seconds = weight * covered;
             sum.seconds += seconds;
-            sum.rate += weight * orders.max(least * covered).min(most * covered);
+            sum.rate += weight * orders.max(within.0).min(within.1);
             sum.age_seconds += seconds * age;
             (sum, weight * decay, age + BIN_SECONDS)
         });
@@ -218,7 +225,8 @@ impl ArrivalLog {
     pub fn recent(&self, now: f64, seconds: f64) -> (f64, f64) {
         let (orders, covered) =
             self.fold_newest(self.bins_within(now, seconds), (0.0, 0.0), |(orders, covered), bin| {
-                (orders + bin.orders(), covered + bin.covered())
+                let (came, seconds) = bin.counted();
+                (orders + came, covered + seconds)
             });
         (orders.max(0.0), covered)
     }

@@ -63,6 +63,9 @@ pub struct Ledger {
     above: [bool; 3],
     last_visible: f64,
     last_in_flight: f64,
+    /// The present rate as of the moment it was last asked for, while nothing more is known: a reading
+    /// asks for the same that was planned with at the reading before.
+    seen: Option<(f64, Present)>,
 }
 
 /// The backlog at one moment.
@@ -84,6 +87,7 @@ impl Ledger {
 
     /// Logs orders known to have arrived in `[from, to)`.
     pub fn arrived(&mut self, from: f64, to: f64, count: f64) {
+        self.seen = None;
         if to - from >= 10.0 && self.log.known_until().is_some() {
             let level =
                 self.log.weighted(from, 240.0, 1200.0, (f64::NEG_INFINITY, f64::INFINITY), Belief::FULL);
@@ -141,6 +145,7 @@ impl Ledger {
         self.last_visible = reading.visible + delayed;
         self.last_in_flight = reading.in_flight;
         let Some(before) = self.filtered_at else {
+            self.seen = None;
             self.filter.correct(at, total);
             self.service.sample(at, reading, ready);
             (self.filtered_at, self.read_at) = (Some(at), Some(at));
@@ -149,6 +154,7 @@ impl Ledger {
         };
         let seconds = (at - before).max(0.1);
         let present = self.present(before);
+        self.seen = None;
         let service = self.service(policy);
         let inflow = present.rate() * seconds;
         let outflow = self.seen_outflow(seconds, inflow, reading, ready, &service);
@@ -257,8 +263,15 @@ impl Ledger {
 
     /// The present rate as seen at `now`.
     pub fn present(&mut self, now: f64) -> Present {
+        if let Some((at, present)) = self.seen
+            && at.to_bits() == now.to_bits()
+        {
+            return present;
+        }
         let counter_variance = self.filter.noise_at(self.filter.messages());
-        Present::read(&mut self.log, now, self.dispersion.index(), counter_variance)
+        let present = Present::read(&mut self.log, now, self.dispersion.index(), counter_variance);
+        self.seen = Some((now, present));
+        present
     }
 
     /// The backlog at `now`, carried on from the last reading.

@@ -140,6 +140,12 @@ impl Present {
         let mut least = 0.0_f64;
         for knot in &mut outlook.knots {
             let x_seconds = knot.x_seconds();
+            // Most of the time there is none.
+            if self.surge == 0.0 {
+                least = least.max(knot.mean());
+                *knot = Knot::new(x_seconds, least, knot.deviation());
+                continue;
+            }
             let surge = self.surge * self.surge_seconds * (1.0 - (-x_seconds / self.surge_seconds).exp());
             least = least.max(knot.mean() + surge);
             *knot = Knot::new(x_seconds, least, knot.deviation().hypot(0.5 * surge));

@@ -29,9 +29,9 @@ pub fn done_with(curves: &Curves, fleet: &Fleet, per_second: f64, joining: &[Joi
     groups.sort_by(|one, other| one.in_seconds.total_cmp(&other.in_seconds));
     let mut groups = groups.as_slice();
     let mut replicas = f64::from(fleet.ready);
-    let mut done = Vec::with_capacity(curves.x.len());
     let (mut total, mut from) = (0.0, 0.0);
-    for (to, arrived) in curves.x.iter().zip(&curves.arrived) {
+    let mut done = vec![0.0; curves.x.len()];
+    for ((done, to), arrived) in done.iter_mut().zip(&curves.x).zip(&curves.arrived) {
         let mut replica_seconds = replicas * (to - from);
         while let [group, others @ ..] = groups
             && group.in_seconds < *to
@@ -46,7 +46,7 @@ pub fn done_with(curves: &Curves, fleet: &Fleet, per_second: f64, joining: &[Joi
         } else if *arrived > total {
             total = *arrived;
         }
-        done.push(total);
+        *done = total;
         from = *to;
     }
     done

@@ -9,7 +9,7 @@ use super::situation::Situation;
 use super::string::CatchUp;
 use super::tuning::{
     CUT_OFF_RESERVE, HORIZON_BEYOND_WAIT_SECONDS, HORIZON_LIMIT_SECONDS, HORIZON_SECONDS, LAST_STEP_SECONDS,
-    LEAST_CATCH_UP_SECONDS, STEPS_SECONDS,
+    LEAST_CATCH_UP_SECONDS, STEPS_SECONDS, WAIT_RESERVE,
 };
 use crate::core::policy::Policy;
 
@@ -20,6 +20,8 @@ pub struct Curves {
     pub x: Vec<f64>,
     /// Orders waiting now plus those expected until `x`.
     pub arrived: Vec<f64>,
+    /// The wait that plans use, and the orders due by it without deviations: all of them begin with these.
+    planned: Option<(f64, Vec<f64>)>,
 }
 
 /// How strictly due times are taken.
@@ -70,7 +72,9 @@ impl Curves {
         let waiting: f64 = situation.waiting.iter().map(|cohort| cohort.orders).sum();
         let mut arrived = Vec::with_capacity(x.len());
         add_expected(&mut arrived, situation, &x, 0.0, waiting);
-        Self { x, arrived }
+        let wait = policy.target_wait_seconds.map(|wait| wait * WAIT_RESERVE);
+        let planned = wait.map(|wait| (wait, expected_by_wait(&x, situation, wait)));
+        Self { x, arrived, planned }
     }
 
     /// What must have been started by each grid point.
@@ -104,20 +108,11 @@ impl Curves {
     }
 
     fn due_by_wait(&self, situation: &Situation, wait: f64, surcharge: Surcharge) -> Vec<f64> {
-        let mut due = Vec::with_capacity(self.x.len());
-        let mut cohorts = situation.waiting.iter().peekable();
-        let mut waiting = 0.0;
-        // Until the wait is over, those that wait now; from then on, those that come too.
-        let coming = self.x.partition_point(|x| *x <= wait);
-        for x in &self.x[..coming] {
-            while let Some(cohort) = cohorts.next_if(|cohort| wait - cohort.age_seconds <= *x) {
-                waiting += cohort.orders;
-            }
-            due.push(waiting);
-        }
-        waiting += cohorts.map(|cohort| cohort.orders).sum::<f64>();
-        add_expected(&mut due, situation, &self.x[coming..], wait, waiting);
+        let planned = self.planned.as_ref().filter(|(planned, _)| planned.to_bits() == wait.to_bits());
+        let mut due = planned
+            .map_or_else(|| expected_by_wait(&self.x, situation, wait), |(_, planned)| planned.clone());
         if surcharge.full > 0.0 {
+            let coming = self.x.partition_point(|x| *x <= wait);
             for (height, x) in due[coming..].iter_mut().zip(&self.x[coming..]) {
                 *height += surcharge.at(x - wait);
             }
@@ -125,6 +120,44 @@ impl Curves {
         due
     }
 }
+
+/// Orders due by each point of `x` when each may wait for `wait` seconds.
+fn expected_by_wait(x: &[f64], situation: &Situation, wait: f64) -> Vec<f64> {
+    let mut due = Vec::with_capacity(x.len());
+    let mut cohorts = situation.waiting.iter().peekable();
+    let mut waiting = 0.0;
+    // Until the wait is over, those that wait now; from then on, those that come too.
+    let coming = x.partition_point(|x| *x <= wait);
+    for x in &x[..coming] {
+        while let Some(cohort) = cohorts.next_if(|cohort| wait - cohort.age_seconds <= *x) {
+            waiting += cohort.orders;
+        }
+        due.push(waiting);
+    }
+    waiting += cohorts.map(|cohort| cohort.orders).sum::<f64>();
+    add_expected(&mut due, situation, &x[coming..], wait, waiting);
+    due
+}
+
+/// Where [`STEPS_SECONDS`] end.
+const NEAR_SECONDS: f64 = STEPS_SECONDS[STEPS_SECONDS.len() - 1].0;
+
+/// The grid until then, laid once for all plans.
+static NEAR: [f64; 190] = {
+    let mut x = [0.0; 190];
+    let (mut at, mut points, mut part) = (0.0, 0, 0);
+    while part < STEPS_SECONDS.len() {
+        let (until, step) = STEPS_SECONDS[part];
+        while at < until {
+            x[points] = at;
+            at += step;
+            points += 1;
+        }
+        part += 1;
+    }
+    assert!(points == x.len(), "as many points as the steps make");
+    x
+};
 
 /// The seconds from now at which the plan looks: fine first, then coarser, and each due point. The
 /// steps are the same for every wait, so that an earlier due time never falls between coarser points.
@@ -137,12 +170,11 @@ fn grid(situation: &Situation, policy: &Policy) -> Vec<f64> {
         .max(lead + wait + HORIZON_BEYOND_WAIT_SECONDS)
         .max((next_dispatch + 60.0).min(HORIZON_LIMIT_SECONDS));
     let mut x = Vec::with_capacity(256);
-    let mut at = 0.0;
-    for (until, step) in STEPS_SECONDS.into_iter().chain([(f64::INFINITY, LAST_STEP_SECONDS)]) {
-        while at < until.min(horizon) {
-            x.push(at);
-            at += step;
-        }
+    x.extend_from_slice(&NEAR[..NEAR.partition_point(|at| *at < horizon)]);
+    let mut at = NEAR_SECONDS;
+    while at < horizon {
+        x.push(at);
+        at += LAST_STEP_SECONDS;
     }
     x.push(horizon);
     for deadline in &situation.deadlines {
@@ -181,20 +213,23 @@ fn surcharge(situation: &Situation, strictness: Strictness) -> Surcharge {
 
 /// Adds to `heights` what the outlook brings until each point of `x` (ascending) less `shift`, on top of
 /// `waiting`.
-fn add_expected(heights: &mut Vec<f64>, situation: &Situation, mut x: &[f64], shift: f64, waiting: f64) {
+fn add_expected(heights: &mut Vec<f64>, situation: &Situation, x: &[f64], shift: f64, waiting: f64) {
     let mut knots = situation.outlook.knots.as_slice();
-    while let [from, to, ..] = knots {
-        let (start, mean) = (from.x_seconds(), from.mean());
-        let rate = (to.mean() - mean) / (to.x_seconds() - start).max(1e-9);
-        // Beyond the last knot its slope goes on.
-        let until = if knots.len() == 2 { f64::INFINITY } else { to.x_seconds() };
-        // Few lie between two knots: they are counted sooner than searched for.
-        let here = x.iter().position(|x| x - shift > until).unwrap_or(x.len());
-        heights.extend(x[..here].iter().map(|x| {
-            let coming = mean + (x - shift - start) * rate;
-            if coming > 0.0 { waiting + coming } else { waiting }
-        }));
-        (x, knots) = (&x[here..], &knots[1..]);
+    let (mut start, mut mean, mut rate, mut until) = (0.0, 0.0, 0.0, f64::NEG_INFINITY);
+    let first = heights.len();
+    heights.resize(first + x.len(), waiting);
+    for (height, x) in heights[first..].iter_mut().zip(x) {
+        let at = x - shift;
+        while at > until
+            && let [from, to, ..] = knots
+        {
+            (start, mean) = (from.x_seconds(), from.mean());
+            rate = (to.mean() - mean) / (to.x_seconds() - start).max(1e-9);
+            // Beyond the last knot its slope goes on.
+            until = if knots.len() == 2 { f64::INFINITY } else { to.x_seconds() };
+            knots = &knots[1..];
+        }
+        let coming = mean + (at - start) * rate;
+        *height += if coming > 0.0 { coming } else { 0.0 };
     }
-    heights.extend(x.iter().map(|_| waiting));
 }

@@ -202,7 +202,7 @@ impl<'a> Lines<'a> {
     }
 
     fn above<'b>(&'b self, due: &'b Due) -> Corridor<'b> {
-        let Curves { x, arrived } = self.curves;
+        let Curves { x, arrived, .. } = self.curves;
         Corridor { x, low: &due.orders, high: arrived, catch_up: due.catch_up() }
     }
 

@@ -75,7 +75,10 @@ impl Corridor<'_> {
                 steepest = (to_low / least_run, index);
             }
             if to_high <= flattest.0 * run {
-                flattest = ((to_high / run).max(to_low / least_run), index);
+                let slope = to_high / run;
+                // Unless low is above high, the way to low is no steeper.
+                let slope = if to_low > to_high { slope.max(to_low / least_run) } else { slope };
+                flattest = (slope, index);
             }
         }
         (first < self.x.len()).then(|| self.end_on_low(start, height, steepest))

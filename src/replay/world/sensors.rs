@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::StandardNormal;
@@ -35,6 +36,8 @@ impl World {
 #[derive(Debug, Clone)]
 pub struct Sensors {
     scenario: Arc<Scenario>,
+    /// The scenario's start.
+    origin: Timestamp,
     random: ChaCha8Rng,
     /// Starts of the minutes in which the counters read zero, sorted.
     zeros: Vec<Millis>,
@@ -55,7 +58,7 @@ impl Sensors {
             at += gap();
         }
         let random = random(scenario.seed, Stream::Sensors);
-        Self { scenario, random, zeros, told_until: 0 }
+        Self { origin: scenario.origin(), scenario, random, zeros, told_until: 0 }
     }
 
     /// How long before the next reading the counters will have been true.
@@ -99,7 +102,7 @@ impl Sensors {
         let (arrivals, completions) = self.throughput(world);
         let cluster = self.scenario.sensors.cluster;
         Observation {
-            at: timestamp(self.scenario.origin(), now),
+            at: timestamp(self.origin, now),
             queue,
             arrivals,
             completions,
@@ -116,7 +119,7 @@ impl Sensors {
             Throughput::Cloudwatch => (MINUTE, 120 * SECOND, 180 * SECOND),
             Throughput::Prometheus => (15 * SECOND, 15 * SECOND, 30 * SECOND),
         };
-        let origin = self.scenario.origin();
+        let origin = self.origin;
         let (mut arrivals, mut completions) = (Vec::new(), Vec::new());
         // the delay of a bin depends on the bin alone, so that every observer waits as long
         while world.now() >= self.told_until + width + delay(self.told_until / width, least, most) {

@@ -20,7 +20,8 @@ impl<'a> Newest<'a> {
     pub fn of(log: &'a ArrivalLog, now: f64) -> Self {
         let mut sums = [(0.0, 0.0); BINS + 1];
         let (bins, sum) = log.fold_newest(BINS, (0, (0.0, 0.0)), |(bins, (orders, covered)), bin| {
-            let sum = (orders + bin.orders(), covered + bin.covered());
+            let (came, seconds) = bin.counted();
+            let sum = (orders + came, covered + seconds);
             sums[bins + 1] = sum;
             (bins + 1, sum)
         });

@@ -32,6 +32,8 @@ pub struct Slow {
     /// Number of the newest bin that the known rate is of, and of the one that the rest is of.
     bin: i64,
     slowest_bin: i64,
+    /// Number of the oldest bin that the known rate is of.
+    oldest_known_bin: i64,
 }
 
 /// A straight line through the rate of the last hour, by weighted least squares.
@@ -61,19 +63,29 @@ impl ArrivalLog {
                 slowest_bin: bin,
                 ..Slow::default()
             });
-            self.slow = Some(Slow { known_rate: self.known_rate(), bin, ..slow });
+            self.slow = Some(Slow { bin, ..self.with_known_rate(slow) });
         }
         self.slow.unwrap_or_default()
+    }
+
+    /// Reads the known rate where more has become known, or a bin that it is of is gone.
+    fn with_known_rate(&mut self, slow: Slow) -> Slow {
+        let is_old = std::mem::take(&mut self.known_anew);
+        match self.slow.filter(|before| !is_old && self.first <= before.oldest_known_bin) {
+            Some(Slow { known_rate, oldest_known_bin, .. }) => Slow { known_rate, oldest_known_bin, ..slow },
+            None => self.known_rate(slow),
+        }
     }
 
     fn usual_bin(&self) -> Option<f64> {
         let mut orders = [0.0; USUAL_BINS];
         let bins = self.fold_newest(USUAL_BINS, 0, |bins, bin| {
-            let covered = bin.covered() / BIN_SECONDS;
+            let (came, seconds) = bin.counted();
+            let covered = seconds / BIN_SECONDS;
             if covered <= 0.5 {
                 return bins;
             }
-            orders[bins] = bin.orders() / covered;
+            orders[bins] = came / covered;
             bins + 1
         });
         if bins < LEAST_USUAL_BINS {
@@ -83,12 +95,16 @@ impl ArrivalLog {
         Some(median.max(0.0))
     }
 
-    fn known_rate(&self) -> Option<f64> {
-        let known = self.fine.iter().rev().map(super::Bin::known).skip_while(|(_, seconds)| *seconds <= 0.0);
-        let (orders, seconds) = known
-            .take(RATE_BINS)
-            .fold((0.0, 0.0), |(orders, seconds), bin| (orders + bin.0, seconds + bin.1));
-        (seconds >= RATE_SECONDS).then(|| orders / seconds)
+    fn known_rate(&self, slow: Slow) -> Slow {
+        let Some(newest) = self.fine.iter().rposition(|bin| bin.known().1 > 0.0) else {
+            return Slow { known_rate: None, oldest_known_bin: i64::MAX, ..slow };
+        };
+        let oldest = (newest + 1).saturating_sub(RATE_BINS);
+        let known = self.fine.range(oldest..=newest).rev().map(super::Bin::known);
+        let (orders, seconds) =
+            known.fold((0.0, 0.0), |(orders, seconds), bin| (orders + bin.0, seconds + bin.1));
+        let known_rate = (seconds >= RATE_SECONDS).then(|| orders / seconds);
+        Slow { known_rate, oldest_known_bin: self.first + super::whole(oldest), ..slow }
     }
 
     fn slope(&self) -> Option<Fit> {
@@ -102,7 +118,8 @@ impl ArrivalLog {
         let decay = 0.5_f64.powf(BIN_SECONDS / SLOPE_HALF_LIFE_SECONDS);
         let (sum, _, _) =
             self.fold_newest(FINE_BINS, (Moments::default(), 1.0, 0.0), |(mut sum, weight, age), bin| {
-                let (orders, seconds) = (weight * bin.orders(), weight * bin.covered());
+                let (orders, seconds) = bin.counted();
+                let (orders, seconds) = (weight * orders, weight * seconds);
                 let squared = weight * seconds;
                 for (sum, value) in [(&mut sum.seconds, seconds), (&mut sum.squared, squared)] {
                     sum[0] += value;

@@ -32,6 +32,8 @@ pub(super) struct Place {
     /// Share of the slot that has passed on the wall clock, in `0..1`.
     pub(super) passed: f64,
     pub(super) until: Timestamp,
+    /// Start of its day; `None` where clocks change on that day.
+    day_start: Option<Timestamp>,
 }
 
 /// Finds places; remembers the day it was last asked for, as time mostly stays within it.
@@ -62,8 +64,8 @@ impl DayClock {
             let since = seconds_between(start, at);
             let slot = whole(since / self.slot_seconds).min(self.slots() - 1);
             let end = (slot + 1) as f64 * self.slot_seconds;
-            let passed = (since - slot as f64 * self.slot_seconds) / self.slot_seconds;
-            return Place { date, slot, passed, until: later(start, end) };
+            let passed = self.passed(slot, since);
+            return Place { date, slot, passed, until: later(start, end), day_start: Some(start) };
         }
         let time = self.zone.to_datetime(at).time();
         let since = f64::from(time.hour()) * 3600.0
@@ -77,7 +79,19 @@ impl DayClock {
         if let Some(change) = self.zone.following(at).next() {
             until = until.min(change.timestamp());
         }
-        Place { date, slot, passed, until }
+        Place { date, slot, passed, until, day_start: None }
+    }
+
+    /// A later moment in the slot of `before`, found without looking for the slot again; `None` where
+    /// it has to be.
+    pub(super) fn place_within(&self, before: &Place, at: Timestamp) -> Option<Place> {
+        let start = before.day_start.filter(|_| at < before.until)?;
+        Some(Place { passed: self.passed(before.slot, seconds_between(start, at)), ..*before })
+    }
+
+    /// Share of a slot that has passed so many seconds after the start of its day.
+    fn passed(&self, slot: usize, since: f64) -> f64 {
+        (since - slot as f64 * self.slot_seconds) / self.slot_seconds
     }
 
     fn day_of(&mut self, at: Timestamp) -> (Date, Timestamp, Timestamp, bool) {
@@ -242,6 +256,12 @@ pub(crate) fn later(at: Timestamp, seconds: f64) -> Timestamp {
     }
     let whole = seconds as i64;
     // Half a nanosecond and more counts as one.
-    let nanoseconds = (seconds - whole as f64) * 1e9 + 0.5_f64.copysign(seconds);
-    at.checked_add(jiff::SignedDuration::new(whole, nanoseconds as i32)).unwrap_or(Timestamp::MAX)
+    let nanoseconds = ((seconds - whole as f64) * 1e9 + 0.5_f64.copysign(seconds)) as i32;
+    let later = if nanoseconds == 0 {
+        // Most steps are of whole seconds: no carrying over.
+        Timestamp::new(at.as_second() + whole, at.subsec_nanosecond())
+    } else {
+        at.checked_add(jiff::SignedDuration::new(whole, nanoseconds))
+    };
+    later.unwrap_or(Timestamp::MAX)
 }

@@ -149,30 +149,14 @@ impl Intraday {
         self.past.push_front(self.signals().map(single));
     }
 
-    /// What to multiply the expected orders `ahead_seconds` from now with, and which share of
-    /// their variance is left; `across`: they belong to another day than the last one seen.
-    pub(super) fn correction(&self, ahead_seconds: f64, across: bool) -> (f64, f64) {
+    /// What to correct expected orders by, as of now.
+    pub(super) fn correction(&self) -> Correction {
         let signals = self.signals();
-        let at = |index: usize| {
-            let worth = &self.worths[usize::from(across)][index];
-            (worth.shift(signals), worth.left())
-        };
-        let place = |index: usize| DISTANCES[index] + 0.5 * self.slot_seconds;
-        let last = DISTANCES.len() - 1;
-        let upper = (0..=last).find(|index| ahead_seconds < place(*index));
-        let (low, high, share) = match upper {
-            Some(0) => (at(0), at(0), 0.0),
-            Some(index) => {
-                let share = (ahead_seconds - place(index - 1)) / (place(index) - place(index - 1));
-                (at(index - 1), at(index), share)
-            }
-            None => {
-                let share = (ahead_seconds - place(last)) / (NOTHING_AT - place(last));
-                (at(last), (0.0, 1.0), share.min(1.0))
-            }
-        };
-        let factor = 1.0 + low.0 + (high.0 - low.0) * share;
-        (factor.clamp(1.0 / CAP, CAP), low.1 + (high.1 - low.1) * share)
+        let effect = |worth: &Worth| (worth.shift(signals), worth.left());
+        Correction {
+            places: DISTANCES.map(|distance| distance + 0.5 * self.slot_seconds),
+            effects: self.worths.each_ref().map(|worths| worths.each_ref().map(effect)),
+        }
     }
 
     /// How many times the expected orders came over the last half hour, and how many standard
@@ -192,5 +176,38 @@ impl Intraday {
             let ratio = if expected > 0.0 { (self.seen[index] + doubt) / expected } else { 1.0 };
             ratio.clamp(1.0 / CAP, CAP) - 1.0
         })
+    }
+}
+
+/// What the ratios of one moment do at any distance ahead.
+#[derive(Debug)]
+pub(super) struct Correction {
+    /// The distances, each to the middle of a slot, in seconds.
+    places: [f64; DISTANCES.len()],
+    /// By which part more orders than expected come at each, and which share of their variance is left:
+    /// within a day, and from one day to the next.
+    effects: [[(f64, f64); DISTANCES.len()]; 2],
+}
+
+impl Correction {
+    /// What to multiply the expected orders `ahead_seconds` from now with, and which share of
+    /// their variance is left; `across`: they belong to another day than the last one seen.
+    pub(super) fn at(&self, ahead_seconds: f64, across: bool) -> (f64, f64) {
+        let (places, at) = (&self.places, &self.effects[usize::from(across)]);
+        let last = DISTANCES.len() - 1;
+        let upper = places.iter().position(|place| ahead_seconds < *place);
+        let (low, high, share) = match upper {
+            Some(0) => (at[0], at[0], 0.0),
+            Some(index) => {
+                let share = (ahead_seconds - places[index - 1]) / (places[index] - places[index - 1]);
+                (at[index - 1], at[index], share)
+            }
+            None => {
+                let share = (ahead_seconds - places[last]) / (NOTHING_AT - places[last]);
+                (at[last], (0.0, 1.0), share.min(1.0))
+            }
+        };
+        let factor = 1.0 + low.0 + (high.0 - low.0) * share;
+        (factor.clamp(1.0 / CAP, CAP), low.1 + (high.1 - low.1) * share)
     }
 }

@@ -67,6 +67,8 @@ pub struct ProfileForecast {
     seen_date: Option<Date>,
     days: f64,
     watch: Watch,
+    /// What the model calls itself: the same all day.
+    summary: String,
 }
 
 impl ProfileForecast {
@@ -74,9 +76,11 @@ impl ProfileForecast {
     /// ([`super::slot_seconds_for`]).
     pub fn new(zone: TimeZone, slot_seconds: f64) -> Self {
         let clock = DayClock::new(zone, slot_seconds);
+        let model = DayModel::new(clock.slots());
         Self {
             slot_seconds,
-            model: DayModel::new(clock.slots()),
+            summary: model.summary(),
+            model,
             intraday: Intraday::new(slot_seconds),
             clock,
             events: Vec::new(),
@@ -194,7 +198,7 @@ impl ProfileForecast {
     }
 
     fn walk(&mut self, with_ratio: bool) -> Option<Walk<'_>> {
-        let intraday = with_ratio.then_some(&self.intraday);
+        let correction = with_ratio.then(|| self.intraday.correction());
         let today = self.today.as_mut()?;
         Some(Walk {
             clock: self.clock.clone(),
@@ -203,10 +207,11 @@ impl ProfileForecast {
             today: today.seen.date,
             before: today.before,
             ahead: &mut today.ahead,
-            intraday,
+            correction,
             seen_date: self.seen_date.unwrap_or(today.seen.date),
             as_of: self.last_end.unwrap_or(Timestamp::MIN),
             events: &self.events,
+            slot: None,
         })
     }
 
@@ -331,6 +336,7 @@ impl ProfileForecast {
         self.days += known.min(1.0);
         let before = today.ahead[0].mean(slots - 1);
         self.model.learn(day, &values);
+        self.summary = self.model.summary();
         Today::new(next, slots, before, &self.model.forecast(weekday(next), 0), 0)
     }
 
@@ -406,7 +412,7 @@ impl ArrivalForecast for ProfileForecast {
             });
         }
         let spread = self.model.conformal().spread();
-        let model = self.model.summary();
+        let model = self.summary.clone();
         let end = later(now, horizon_seconds);
         let knots = self.walk(true).map(|mut walk| {
             // They ascend; what begins later need not be looked at for every piece.
@@ -451,7 +457,7 @@ struct SlotSum {
 
 impl SlotSum {
     fn add(&mut self, piece: &Piece) {
-        self.seconds += seconds_between(piece.from, piece.to);
+        self.seconds += piece.seconds;
         self.mean += piece.mean;
         self.apart += piece.apart;
         self.common += piece.common;

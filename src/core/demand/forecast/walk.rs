@@ -7,7 +7,7 @@ use super::curve::SlotCurve;
 use super::day::DayModel;
 use super::event::{Change, Event, change_at, change_seen};
 use super::grid::{DayClock, Place, days_between, later, seconds_between, weekday};
-use super::intraday::Intraday;
+use super::intraday::Correction;
 use super::today::Expected;
 use crate::core::demand::outlook::{Knot, PresentRate};
 
@@ -22,6 +22,7 @@ const PROMISE_DEVIATION: f64 = 0.15;
 pub(super) struct Piece {
     pub(super) from: Timestamp,
     pub(super) to: Timestamp,
+    pub(super) seconds: f64,
     pub(super) mean: f64,
     /// Variance that pieces have each for themselves.
     pub(super) apart: f64,
@@ -29,6 +30,24 @@ pub(super) struct Piece {
     pub(super) common: f64,
     pub(super) change: Change,
     pub(super) in_event: bool,
+}
+
+/// A slot ahead: what all of its pieces have in common.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Slot {
+    /// The moment from which it was looked at.
+    from: Timestamp,
+    place: Place,
+    /// `None` in the past.
+    expected: Option<SlotExpected>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct SlotExpected {
+    curve: SlotCurve,
+    variance: f64,
+    /// Share of the variance in common with the other slots of the day.
+    correlation: f64,
 }
 
 /// Everything that a look ahead needs.
@@ -41,11 +60,13 @@ pub(super) struct Walk<'a> {
     /// Orders expected in the last slot of the day before today.
     pub(super) before: f64,
     pub(super) ahead: &'a mut Vec<Expected>,
-    pub(super) intraday: Option<&'a Intraday>,
+    pub(super) correction: Option<Correction>,
     pub(super) as_of: Timestamp,
     /// The day of the last slot that was seen.
     pub(super) seen_date: Date,
     pub(super) events: &'a [Event],
+    /// The slot of the last piece.
+    pub(super) slot: Option<Slot>,
 }
 
 impl Walk<'_> {
@@ -53,14 +74,14 @@ impl Walk<'_> {
     pub(super) fn for_each(&mut self, from: Timestamp, to: Timestamp, mut visit: impl FnMut(Piece)) {
         let mut at = from;
         while at < to {
-            let place = self.clock.place(at);
+            let slot = self.slot(at);
             let boundary =
                 self.events.iter().flat_map(|event| [event.from, event.to]).filter(|edge| *edge > at).min();
-            let until = place.until.min(to).min(boundary.unwrap_or(to));
+            let until = slot.place.until.min(to).min(boundary.unwrap_or(to));
             if until <= at {
                 return;
             }
-            visit(self.piece(place, at, until));
+            visit(self.piece(&slot, at, until));
             at = until;
         }
     }
@@ -104,14 +125,16 @@ impl Walk<'_> {
         let trust = 1.0 / (1.0 + present.relative_uncertainty * present.relative_uncertainty);
         let (mut mean, mut apart, mut common, mut present_common) = (0.0, 0.0, 0.0, 0.0);
         let seen = change_seen(self.events, now);
+        let present_rate = present.orders_per_second.max(0.0);
+        let unchanged = self.events.is_empty();
         let mut from = now;
         for x_seconds in steps(horizon_seconds) {
             let to = later(now, x_seconds);
             self.for_each(from, to, |piece| {
-                let seconds = seconds_between(piece.from, piece.to);
+                let seconds = piece.seconds;
                 let middle = seconds_between(now, piece.from) + 0.5 * seconds;
                 let lean = trust * 0.5_f64.powf(middle / PRESENT_HALF_LIFE_SECONDS);
-                let rate = piece.change.rate(seen, present.orders_per_second.max(0.0));
+                let rate = if unchanged { present_rate } else { piece.change.rate(seen, present_rate) };
                 let leaned = lean * rate * seconds;
                 let orders = leaned + (1.0 - lean) * piece.mean;
                 let dispersion = if piece.mean > 0.0 { piece.apart / piece.mean } else { 1.0 };
@@ -127,33 +150,54 @@ impl Walk<'_> {
         knots
     }
 
-    fn piece(&mut self, place: Place, from: Timestamp, to: Timestamp) -> Piece {
-        let nothing =
-            Piece { from, to, mean: 0.0, apart: 0.0, common: 0.0, change: Change::NONE, in_event: false };
+    /// The slot of a moment: pieces follow each other within one for a while.
+    fn slot(&mut self, at: Timestamp) -> Slot {
+        if let Some(slot) = self.slot.filter(|slot| slot.from <= at)
+            && let Some(place) = self.clock.place_within(&slot.place, at)
+        {
+            return Slot { place, ..slot };
+        }
+        let place = self.clock.place(at);
+        let slot = Slot { from: at, place, expected: self.expected_in(&place) };
+        self.slot = Some(slot);
+        slot
+    }
+
+    fn expected_in(&mut self, place: &Place) -> Option<SlotExpected> {
         let day = if place.date == self.today { 0 } else { days_between(self.today, place.date) };
-        let Ok(day) = usize::try_from(day) else {
-            return nothing;
-        };
+        let day = usize::try_from(day).ok()?;
         let (before, after) = self.neighbours(day, place);
         let forecast = &self.ahead[day];
-        let own = forecast.mean(place.slot);
-        let share = seconds_between(from, to) / self.slot_seconds;
-        let passed = (place.passed + share).min(1.0);
-        let orders = SlotCurve::new(before, own, after).orders(place.passed, passed);
-        let middle = seconds_between(self.as_of, from) + 0.5 * seconds_between(from, to);
+        Some(SlotExpected {
+            curve: SlotCurve::new(before, forecast.mean(place.slot), after),
+            variance: forecast.variance(place.slot),
+            correlation: forecast.correlation,
+        })
+    }
+
+    fn piece(&self, Slot { place, expected, .. }: &Slot, from: Timestamp, to: Timestamp) -> Piece {
+        let seconds = seconds_between(from, to);
+        let Some(SlotExpected { curve, variance, correlation }) = expected else {
+            let (change, in_event) = (Change::NONE, false);
+            return Piece { from, to, seconds, mean: 0.0, apart: 0.0, common: 0.0, change, in_event };
+        };
+        let share = seconds / self.slot_seconds;
+        let orders = curve.orders(place.passed, (place.passed + share).min(1.0));
+        let middle = seconds_between(self.as_of, from) + 0.5 * seconds;
         let across = place.date != self.seen_date;
         let (factor, left) =
-            self.intraday.map_or((1.0, 1.0), |ratio| ratio.correction(middle.max(0.0), across));
+            self.correction.as_ref().map_or((1.0, 1.0), |ratio| ratio.at(middle.max(0.0), across));
         let change = change_at(self.events, from);
         let factor = factor * change.map_or(1.0, |change| change.uplift);
-        let added = change.map_or(0.0, |change| change.added_per_second) * seconds_between(from, to);
-        let variance = forecast.variance(place.slot) * factor * factor * left;
+        let added = change.map_or(0.0, |change| change.added_per_second) * seconds;
+        let variance = variance * factor * factor * left;
         Piece {
             from,
             to,
+            seconds,
             mean: orders * factor + added,
-            apart: share * (1.0 - forecast.correlation) * variance + added,
-            common: share * (forecast.correlation * variance).sqrt() + PROMISE_DEVIATION * added,
+            apart: share * (1.0 - correlation) * variance + added,
+            common: share * (correlation * variance).sqrt() + PROMISE_DEVIATION * added,
             change: change.unwrap_or(Change::NONE),
             in_event: change.is_some(),
         }
@@ -170,7 +214,7 @@ impl Walk<'_> {
     }
 
     /// Orders expected in the slots before and after; makes the days' forecasts where they lack.
-    fn neighbours(&mut self, day: usize, place: Place) -> (f64, f64) {
+    fn neighbours(&mut self, day: usize, place: &Place) -> (f64, f64) {
         let slots = self.clock.slots();
         let needed = if place.slot + 1 == slots { day + 1 } else { day };
         self.look_ahead(needed);

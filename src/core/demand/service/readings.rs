@@ -142,7 +142,8 @@ impl Readings {
 
     fn most_ready(&self, at: f64, ready: Option<f64>) -> f64 {
         let recent = self.samples.iter().rev().take_while(|sample| at - sample.at <= FINISHING_SECONDS);
-        recent.filter_map(Sample::ready).fold(ready.unwrap_or(0.0), f64::max)
+        let known = recent.map(|sample| sample.ready).filter(|ready| *ready != UNKNOWN);
+        ready.unwrap_or(0.0).max(f64::from(known.fold(0, u16::max)))
     }
 
     /// Replicas at work at the last reading, or at the one before where there were more.
