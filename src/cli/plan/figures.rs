@@ -14,6 +14,7 @@ use super::runs::{LevelRun, Limits};
 use crate::cli::backtest::figures::about_killed;
 use crate::cli::centre::{Assumption, Centre};
 use crate::replay::keda::ScaledObject;
+use crate::replay::trail::Point;
 use crate::replay::units::{HOUR, Millis, count, millis, timestamp};
 
 /// The plan.
@@ -83,8 +84,8 @@ pub(super) struct HourReport {
     pub(super) orders: Vec<f64>,
     pub(super) pods: Vec<u32>,
     pub(super) nodes: Vec<u32>,
-    /// When the most nodes of this hour are to be ordered at the latest, at the deciding quantile;
-    /// only where they are more than before.
+    /// When the first node of this hour is to be ordered at the latest, at the deciding quantile; only where there
+    /// come more than there were.
     pub(super) order_nodes_by: Option<Timestamp>,
     /// Late orders that became so in this hour, within the limits.
     pub(super) late: Vec<u32>,
@@ -223,12 +224,10 @@ impl Gather<'_> {
 
     fn hours(&self) -> Vec<HourReport> {
         let end = self.runs[0].cell.scenario().end();
-        let mut most_nodes = 0;
         (0..end / HOUR)
             .map(|hour| {
                 let (from, to) = (hour * HOUR, (hour + 1) * HOUR);
-                let order_nodes_by = self.order_nodes_by(from, to, &mut most_nodes);
-                let most = |value: fn(&crate::replay::trail::Point) -> u32| -> Vec<u32> {
+                let most = |value: fn(&Point) -> u32| -> Vec<u32> {
                     let most =
                         |run: &LevelRun| run.free.between(from, to).iter().map(value).max().unwrap_or(0);
                     self.runs.iter().map(most).collect()
@@ -239,7 +238,7 @@ impl Gather<'_> {
                     from: self.at(from),
                     pods: most(|point| point.wanted),
                     nodes: most(|point| point.nodes),
-                    order_nodes_by,
+                    order_nodes_by: self.order_nodes_by(from, to),
                     fails: self.too_many(late[self.deciding], orders[self.deciding]),
                     orders,
                     late,
@@ -258,23 +257,65 @@ impl Gather<'_> {
         self.demand.paths.iter().map(|path| path.iter().map(overlap).sum()).collect()
     }
 
-    /// When the nodes that this hour has more than all before must be ordered: a node's lead time
-    /// before the pods that need them are wanted.
-    fn order_nodes_by(&self, from: Millis, to: Millis, most: &mut u32) -> Option<Timestamp> {
+    /// When the first of the nodes that this hour brings beyond those then present must be ordered: a node's
+    /// lead time before the pods that need it are wanted.
+    fn order_nodes_by(&self, from: Millis, to: Millis) -> Option<Timestamp> {
         let run = &self.runs[self.deciding];
         let nodes = &run.cell.scenario().nodes;
-        let points = run.free.between(from, to);
-        let needed = points.iter().map(|point| point.wanted.div_ceil(nodes.pods_per_node)).max()?;
-        if from == 0 || needed <= *most {
-            *most = needed.max(*most);
-            return None;
-        }
-        *most = needed;
-        let wanted = points.iter().find(|point| point.wanted.div_ceil(nodes.pods_per_node) == needed)?;
-        Some(self.at(wanted.at - millis(nodes.lead_seconds)))
+        let needed = needed_at(&run.free.points, (from, to), nodes.pods_per_node)?;
+        Some(self.at(needed - millis(nodes.lead_seconds)))
     }
+}
+
+/// When pods first need the nodes of the first rise in `[from, to)`. Nodes that come and go without a pod are
+/// needed as they come: it is not known better.
+fn needed_at(points: &[Point], (from, to): (Millis, Millis), pods_per_node: u32) -> Option<Millis> {
+    let first = points.partition_point(|point| point.at < from).max(1);
+    let last = points.partition_point(|point| point.at < to);
+    let rise = (first..last).find(|&index| points[index].nodes > points[index - 1].nodes)?;
+    let present = points[rise - 1].nodes;
+    // the pods may be wanted already in the minute before, in which Karpenter waits for more of them
+    let until_gone = points[rise..].iter().take_while(|point| point.nodes > present);
+    let mut there = points[rise - 1..rise].iter().chain(until_gone);
+    let needing = there.find(|point| point.wanted.div_ceil(pods_per_node) > present);
+    Some(needing.unwrap_or(&points[rise]).at)
 }
 
 fn late_in(run: &LevelRun, from: Millis, to: Millis) -> u32 {
     count(run.within.late.iter().filter(|order| (from..to).contains(&order.late_at)).count())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::replay::trail::STEP;
+
+    #[test]
+    fn nodes_are_ordered_at_each_rise_above_those_then_present() {
+        // a point a minute as (pods wanted, nodes), four pods on a node
+        let day = [(4, 1), (4, 2), (5, 2), (9, 2), (9, 3), (4, 3), (4, 1), (4, 2), (4, 1), (13, 4)];
+        let points: Vec<Point> = (0..)
+            .zip(day)
+            .map(|(minute, (wanted, nodes))| Point {
+                at: minute * STEP,
+                backlog: 0,
+                wanted,
+                ready: wanted,
+                pending: 0,
+                nodes,
+                oldest_wait_seconds: 0.0,
+            })
+            .collect();
+        for (from, to, needed) in [
+            (0, 1, None),
+            (0, 3, Some(2)), // asked for ahead of its pod
+            (3, 5, Some(3)), // after its pod
+            (5, 7, None),
+            (7, 9, Some(7)), // for nobody
+            (9, 10, Some(9)),
+        ] {
+            let found = needed_at(&points, (from * STEP, to * STEP), 4);
+            assert_eq!(found, needed.map(|minute: Millis| minute * STEP), "{from} to {to}");
+        }
+    }
 }
