@@ -118,3 +118,27 @@ fn bad_input_is_named() {
     }
     insta::assert_snapshot!(shown);
 }
+
+#[test]
+fn days_on_which_the_clocks_change_are_planned_whole() {
+    let folder = Folder::new();
+    folder.write("ours.yaml", &OURS.replace("14:00+45m", "23:30+29m"));
+    for (on, length, last) in
+        [("2027-03-28", 23, "2027-03-28T21:00:00Z"), ("2027-10-31", 25, "2027-10-31T22:00:00Z")]
+    {
+        let command = format!("{USUAL} --on {on} --quantiles 0.9");
+        let report = json(&folder.says(&format!("{command} --output json"), 0));
+        let hours = report["hours"].as_array().unwrap();
+        assert_eq!((hours.len(), hours[hours.len() - 1]["from"].as_str()), (length, Some(last)), "{on}");
+        let cut_offs = report["cut_offs"].as_array().unwrap();
+        assert_eq!(cut_offs.len(), 1, "{on}");
+        let all = report["totals"][0]["orders"].as_f64().unwrap();
+        assert!(cut_offs[0]["orders"][0].as_f64().unwrap() > 0.7 * all, "{on}: {}", cut_offs[0]);
+        let node_hours = report["totals"][0]["node_hours"].as_f64().unwrap();
+        assert!(node_hours > length as f64 - 1.0, "{on}: {node_hours}");
+        let note = format!("the clocks change on {on}: {length} hours are planned");
+        let text = folder.says(&command, 0);
+        assert!(text.contains(&note), "{text}");
+        assert_eq!(text.contains("02:00 CEST") && text.contains("02:00 CET"), length == 25, "{text}");
+    }
+}

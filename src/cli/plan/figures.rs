@@ -14,6 +14,7 @@ use super::runs::{LevelRun, Limits};
 use crate::cli::backtest::figures::about_killed;
 use crate::cli::centre::{Assumption, Centre};
 use crate::replay::keda::ScaledObject;
+use crate::replay::scenario::Scenario;
 use crate::replay::trail::Point;
 use crate::replay::units::{HOUR, Millis, count, millis, timestamp};
 
@@ -106,6 +107,7 @@ impl Report {
         let cut_offs = gather.cut_offs();
         let limits = gather.limits(limits);
         let mut notes = demand.notes.clone();
+        notes.extend(changed_clocks(demand, runs[0].cell.scenario()));
         notes.extend(object.notes.iter().cloned());
         notes.push(
             "each hour is taken at its own quantile; a whole day at 0.9 comes less often than one day in ten"
@@ -169,8 +171,8 @@ impl Gather<'_> {
                 late_without_limits: run.free.score.late,
                 peak_replicas: run.free.score.peak_replicas,
                 peak_nodes: run.free.score.peak_nodes,
-                node_hours: run.within.score.node_hours,
-                node_cost: price.map(|price| price * run.within.score.node_hours),
+                node_hours: run.within.node_hours(),
+                node_cost: price.map(|price| price * run.within.node_hours()),
             })
             .collect()
     }
@@ -224,7 +226,7 @@ impl Gather<'_> {
 
     fn hours(&self) -> Vec<HourReport> {
         let end = self.runs[0].cell.scenario().end();
-        (0..end / HOUR)
+        (0..end.div_euclid(HOUR) + i64::from(end % HOUR > 0))
             .map(|hour| {
                 let (from, to) = (hour * HOUR, (hour + 1) * HOUR);
                 let most = |value: fn(&Point) -> u32| -> Vec<u32> {
@@ -279,6 +281,14 @@ fn needed_at(points: &[Point], (from, to): (Millis, Millis), pods_per_node: u32)
     let mut there = points[rise - 1..rise].iter().chain(until_gone);
     let needing = there.find(|point| point.wanted.div_ceil(pods_per_node) > present);
     Some(needing.unwrap_or(&points[rise]).at)
+}
+
+/// Days of 23 or 25 hours are planned as they are; that they are is said.
+fn changed_clocks(demand: &Demand, scenario: &Scenario) -> Option<String> {
+    let changes: Vec<String> = scenario.clock_changes().iter().map(ToString::to_string).collect();
+    let hours = demand.end.duration_since(demand.start).as_secs_f64() / 3600.0;
+    (!changes.is_empty())
+        .then(|| format!("the clocks change on {}: {hours} hours are planned", changes.join(" and ")))
 }
 
 fn late_in(run: &LevelRun, from: Millis, to: Millis) -> u32 {

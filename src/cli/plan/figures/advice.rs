@@ -118,10 +118,12 @@ fn tight(report: &Report) -> Option<String> {
     ))
 }
 
-/// The time of day, with the day where several are planned.
+/// The time of day, with the day where several are planned, and the zone's name where the clocks tell it twice.
 pub(super) fn clock(at: Timestamp, report: &Report, zone: &TimeZone) -> String {
     let format = if report.days > 1 { "%a %H:%M" } else { "%H:%M" };
-    at.to_zoned(zone.clone()).strftime(format).to_string()
+    let local = at.to_zoned(zone.clone());
+    let twice = zone.to_ambiguous_timestamp(local.datetime()).is_ambiguous();
+    local.strftime(&format!("{format}{}", if twice { " %Z" } else { "" })).to_string()
 }
 
 /// The same of an end: a day ends at 24:00.
