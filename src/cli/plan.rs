@@ -9,6 +9,7 @@ mod cluster;
 mod demand;
 mod figures;
 mod html;
+mod raises;
 mod runs;
 
 use std::path::PathBuf;
@@ -102,7 +103,10 @@ pub(super) fn run(arguments: &PlanArguments) -> anyhow::Result<ExitCode> {
     };
     let around = Around { object, calendar: &calendar, limits };
     let runs = live_through(&centre, &demand, &around)?;
-    let report = Report::new(arguments, &centre, object, &demand, &runs, (limits, deciding));
+    let mut report = Report::new(arguments, &centre, object, &demand, &runs, (limits, deciding));
+    let level = report.advised_level();
+    let raises = raises::needed(&centre, &demand, &around, (&runs[level], level))?;
+    report.advise(&raises, &centre.zone);
     arguments.report.tell(&report, Report::text, |report| html::page(report, &centre.zone))?;
     Ok(if report.fails { ExitCode::from(2) } else { ExitCode::SUCCESS })
 }

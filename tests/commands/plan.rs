@@ -1,6 +1,6 @@
 //! `peakscaler plan`.
 
-use crate::support::{Folder, OURS, assert_page, json};
+use crate::support::{Folder, KEDA, OURS, assert_page, json};
 
 const USUAL: &str = "plan --history orders.csv --scaledobject ours.yaml --service-time 60s";
 
@@ -61,6 +61,28 @@ fn the_plan_is_hour_by_hour_at_each_quantile() {
     for part in ["nothing fails", "order nodes by", "14:00 DPD", "quantile"] {
         assert!(text.contains(part), "{part}\n{text}");
     }
+}
+
+#[test]
+fn a_limit_is_raised_only_where_that_keeps_orders() {
+    let folder = Folder::new();
+    folder.write("keda.yaml", &KEDA.replace("maxReplicaCount: 30", "maxReplicaCount: 34"));
+    let history = concat!(env!("CARGO_MANIFEST_DIR"), "/data/bike_sharing_hourly.csv");
+    let command = format!(
+        "plan --history {history} --scaledobject keda.yaml --service-time 90s --grace 5m --target-wait 5m \
+         --uplift 2.5 --on 2012-11-23 --node-limit 10 --quantiles 0.9 --output json"
+    );
+    let report = json(&folder.says(&command, 2));
+    let sentence = report["sentences"][0].as_str().unwrap();
+    // ten nodes hold forty pods; what is needed without limits is more for a while
+    assert!(report["limits"][1]["needed"][0].as_u64().unwrap() > 10, "{report}");
+    assert!(
+        sentence.starts_with("Raise maxReplicaCount to ") && !sentence.contains("NodePool"),
+        "{sentence}"
+    );
+    let raised = sentence.split(' ').nth(3).unwrap();
+    folder.write("keda.yaml", &KEDA.replace("maxReplicaCount: 30", &format!("maxReplicaCount: {raised}")));
+    folder.says(&command, 0);
 }
 
 #[test]

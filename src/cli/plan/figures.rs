@@ -6,10 +6,12 @@ mod text;
 
 use jiff::Timestamp;
 use jiff::civil::Date;
+use jiff::tz::TimeZone;
 use serde::Serialize;
 
 use super::PlanArguments;
 use super::demand::Demand;
+use super::raises::Raise;
 use super::runs::{LevelRun, Limits};
 use crate::cli::backtest::figures::about_killed;
 use crate::cli::centre::{Assumption, Centre};
@@ -41,6 +43,9 @@ pub(super) struct Report {
     pub(super) hours: Vec<HourReport>,
     pub(super) assumptions: Vec<Assumption>,
     pub(super) notes: Vec<String>,
+    /// Whether workers are killed in the middle of orders, at the deciding quantile.
+    #[serde(skip)]
+    by_kills: bool,
 }
 
 /// One quantile in all.
@@ -120,7 +125,7 @@ impl Report {
         if !object.keda.is_empty() {
             notes.push("planned with peakscaler's decisions; what KEDA's own triggers in this file would do, backtest tells".to_owned());
         }
-        let mut report = Self {
+        Self {
             command: "plan",
             version: env!("CARGO_PKG_VERSION"),
             title: format!("{} on {}", object.name, demand.stretch.start.strftime("%a %Y-%m-%d")),
@@ -138,9 +143,18 @@ impl Report {
             hours,
             assumptions: centre.assumptions.clone(),
             notes,
-        };
-        report.sentences = advice::sentences(&report, &centre.zone, by_kills);
-        report
+            by_kills,
+        }
+    }
+
+    /// The level of which the limits to raise are told: what fails, or what would at the highest quantile.
+    pub(super) fn advised_level(&self) -> usize {
+        if self.fails { self.deciding } else { self.totals.len() - 1 }
+    }
+
+    /// Writes the sentences, the limits to raise at [`Self::advised_level`] being known.
+    pub(super) fn advise(&mut self, raises: &[Raise], zone: &TimeZone) {
+        self.sentences = advice::sentences(self, raises, zone);
     }
 }
 
@@ -180,27 +194,19 @@ impl Gather<'_> {
     fn limits(&self, limits: Limits) -> Vec<LimitReport> {
         let pods: Vec<u32> = self.runs.iter().map(|run| run.free.score.peak_replicas).collect();
         let nodes: Vec<u32> = self.runs.iter().map(|run| run.free.score.peak_nodes).collect();
-        let all = [
-            ("maxReplicaCount", Some(limits.max_replicas), &pods),
-            ("maxReplicas", limits.trigger_max_replicas, &pods),
-            ("ResourceQuota (pods)", limits.quota_pods, &pods),
-            ("NodePool limit (pods)", limits.pool_pods, &pods),
-            ("NodePool limit (nodes)", limits.nodes, &nodes),
-        ];
         let points = &self.runs[self.deciding].free.points;
-        all.into_iter()
-            .filter_map(|(name, value, needed)| {
-                let value = value?;
-                let by_nodes = std::ptr::eq(needed, &raw const nodes);
-                let beyond = points.iter().find(|at| if by_nodes { at.nodes } else { at.wanted } > value);
-                Some(LimitReport {
-                    name,
-                    value,
-                    needed: needed.clone(),
-                    binds_from: beyond.map(|point| self.at(point.at)),
-                })
+        let listed = limits.listed().into_iter().filter_map(|limit| {
+            let value = limit.value?;
+            let needed = if limit.of_nodes { &nodes } else { &pods };
+            let beyond = points.iter().find(|at| if limit.of_nodes { at.nodes } else { at.wanted } > value);
+            Some(LimitReport {
+                name: limit.name,
+                value,
+                needed: needed.clone(),
+                binds_from: beyond.map(|point| self.at(point.at)),
             })
-            .collect()
+        });
+        listed.collect()
     }
 
     fn cut_offs(&self) -> Vec<CutOffReport> {

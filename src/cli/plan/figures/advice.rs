@@ -4,13 +4,14 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::{HourReport, Report};
+use crate::cli::plan::raises::Raise;
 use crate::cli::report::words::{grouped, percent};
 
-pub(super) fn sentences(report: &Report, zone: &TimeZone, by_kills: bool) -> Vec<String> {
+pub(super) fn sentences(report: &Report, raises: &[Raise], zone: &TimeZone) -> Vec<String> {
     let deciding = report.deciding;
     let total = report.totals[deciding];
     if !report.fails {
-        let tight = tight(report);
+        let tight = tight(report, raises);
         let fine = format!(
             "At quantile {} nothing fails: {} of {} orders late, {} replicas and {} {} at the peak.",
             report.at,
@@ -23,11 +24,10 @@ pub(super) fn sentences(report: &Report, zone: &TimeZone, by_kills: bool) -> Vec
         return std::iter::once(fine).chain(tight).collect();
     }
     let losses = losses(report, zone);
-    let raises = raises(report, deciding);
     let by_limits = total.late > total.late_without_limits;
     let mut sentences = Vec::new();
     if by_limits && !raises.is_empty() {
-        let raises = raises.join(" and ");
+        let raises = in_words(raises);
         sentences.extend(losses.iter().take(1).map(|loss| format!("Raise {raises} or {loss}.")));
         sentences.extend(losses.iter().skip(1).map(|loss| format!("Without that {loss} too.")));
     } else {
@@ -38,7 +38,7 @@ pub(super) fn sentences(report: &Report, zone: &TimeZone, by_kills: bool) -> Vec
         }));
     }
     if total.late_without_limits > 0 {
-        let cause = if by_kills {
+        let cause = if report.by_kills {
             "workers are killed in the middle of them (see the note on terminationGracePeriodSeconds), or they come faster than pods and nodes can"
         } else {
             "they come faster than pods and nodes can; more replicas before that (minReplicaCount, a ramp in the calendar) or a longer wait would keep them"
@@ -88,28 +88,26 @@ fn losses(report: &Report, zone: &TimeZone) -> Vec<String> {
     losses
 }
 
-/// The limits to raise and to what, at a quantile.
-fn raises(report: &Report, level: usize) -> Vec<String> {
-    let low = report.limits.iter().filter(|limit| limit.needed[level] > limit.value);
-    low.map(|limit| {
-        format!("{} to {} (it is {})", limit.name, grouped(limit.needed[level]), grouped(limit.value))
-    })
-    .collect()
+/// The limits to raise and to what.
+fn in_words(raises: &[Raise]) -> String {
+    let words = raises
+        .iter()
+        .map(|raise| format!("{} to {} (it is {})", raise.limit, grouped(raise.to), grouped(raise.from)));
+    words.collect::<Vec<_>>().join(" and ")
 }
 
 /// Limits that hold now and would not at a higher quantile, and orders that are late there.
-fn tight(report: &Report) -> Option<String> {
+fn tight(report: &Report, raises: &[Raise]) -> Option<String> {
     let last = report.totals.len() - 1;
     let total = report.totals[last];
     if last == report.deciding || total.late == 0 {
         return None;
     }
-    let raises = raises(report, last);
     let share = percent(f64::from(total.late) / total.orders.max(1.0));
     let remedy = if raises.is_empty() {
         String::new()
     } else {
-        format!("; raising {} would keep those that limits cost", raises.join(" and "))
+        format!("; raising {} would keep those that limits cost", in_words(raises))
     };
     Some(format!(
         "At quantile {} {} orders would be late ({share}){remedy}.",
