@@ -86,6 +86,21 @@ fn a_limit_is_raised_only_where_that_keeps_orders() {
 }
 
 #[test]
+fn late_orders_stand_in_the_hour_in_which_they_come() {
+    let folder = Folder::new();
+    folder.write("keda.yaml", &KEDA.replace("maxReplicaCount: 30", "maxReplicaCount: 1"));
+    let command = USUAL.replace("ours.yaml", "keda.yaml");
+    let flags = "--time-zone Europe/Prague --cut-offs DPD_daily_14:00+45m --uplift 3 --on 2026-11-11";
+    let report = json(&folder.says(&format!("{command} {flags} --quantiles 0.9 --output json"), 2));
+    let late: Vec<u64> =
+        report["hours"].as_array().unwrap().iter().map(|hour| hour["late"][0].as_u64().unwrap()).collect();
+    let lost = report["cut_offs"][0]["lost"][0].as_u64().unwrap();
+    assert!(lost > 0);
+    assert_eq!(late[..14].iter().sum::<u64>(), lost, "those of before 14:00: {late:?}");
+    assert_eq!(late[14..].iter().sum::<u64>(), 0, "those after it are not due: {late:?}");
+}
+
+#[test]
 fn thousands_are_parted_in_every_figure_of_the_text() {
     let folder = Folder::new();
     let output = folder.run(&format!("{USUAL} --uplift 20 --on 2026-11-11 --quantiles 0.9"));

@@ -93,7 +93,7 @@ pub(super) struct HourReport {
     /// When the first node of this hour is to be ordered at the latest, at the deciding quantile; only where there
     /// come more than there were.
     pub(super) order_nodes_by: Option<Timestamp>,
-    /// Late orders that became so in this hour, within the limits.
+    /// Of the orders that come in this hour, those that are late within the limits, whenever they become so.
     pub(super) late: Vec<u32>,
     pub(super) fails: bool,
 }
@@ -298,7 +298,7 @@ fn changed_clocks(demand: &Demand, scenario: &Scenario) -> Option<String> {
 }
 
 fn late_in(run: &LevelRun, from: Millis, to: Millis) -> u32 {
-    count(run.within.late.iter().filter(|order| (from..to).contains(&order.late_at)).count())
+    count(run.within.late.iter().filter(|order| (from..to).contains(&order.arrival)).count())
 }
 
 #[cfg(test)]
