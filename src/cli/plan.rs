@@ -17,10 +17,11 @@ use std::process::ExitCode;
 
 use anyhow::{bail, ensure};
 use jiff::civil::Date;
+use jiff::tz::TimeZone;
 
 use super::centre::{CentreArguments, Recorded, date, read_calendar};
 use super::report::ReportArguments;
-use crate::core::demand::calendar::{CalendarSpec, PeakSpec};
+use crate::core::demand::calendar::{Calendar, CalendarSpec, PeakSpec};
 use crate::observe::WorkloadId;
 use crate::replay::keda::ScaledObject;
 use cluster::FromCluster;
@@ -128,6 +129,12 @@ impl PlanArguments {
         spec.time_zone.get_or_insert_with(|| zone.to_owned());
         if let Some(uplift) = self.uplift {
             let last = on.checked_add(jiff::Span::new().days(i64::from(self.days) - 1))?;
+            if let Some(peak) = known_peak(&spec, (on, last), zone) {
+                bail!(
+                    "--uplift {uplift}: the calendar has {} on these days already, and both would not add up; leave out --uplift, or that entry and give the rest by --calendar",
+                    in_words(peak)
+                );
+            }
             spec.peaks.push(PeakSpec {
                 name: format!("--uplift {uplift}"),
                 from: on.to_string(),
@@ -139,6 +146,29 @@ impl PlanArguments {
         }
         Ok(spec)
     }
+}
+
+/// An entry of the calendar for all orders on the days planned: of two such only one would count.
+fn known_peak<'a>(spec: &'a CalendarSpec, (on, last): (Date, Date), zone: &str) -> Option<&'a PeakSpec> {
+    let zone = TimeZone::get(zone).ok()?;
+    let midnight = |date: Date| date.to_zoned(zone.clone()).ok().map(|midnight| midnight.timestamp());
+    let (from, to) = (midnight(on)?, midnight(last.tomorrow().ok()?)?);
+    // what is wrong with it is told where it is used
+    let calendar = Calendar::new(spec).ok()?;
+    let spans = spec.peaks.iter().zip(calendar.entries());
+    let mut here = spans.filter(|(_, (_, start, end))| *start < to && from < *end);
+    here.find(|(peak, _)| peak.by.is_none()).map(|(peak, _)| peak)
+}
+
+/// An entry as messages name it.
+fn in_words(peak: &PeakSpec) -> String {
+    let rise = match (peak.uplift, peak.orders, peak.orders_per_hour) {
+        (Some(uplift), ..) => format!("uplift {uplift}"),
+        (None, Some(orders), _) => format!("{orders} orders"),
+        (None, None, Some(orders)) => format!("{orders} orders an hour"),
+        (None, None, None) => "a peak".to_owned(),
+    };
+    format!("{:?} ({rise}, {} to {})", peak.name, peak.from, peak.to)
 }
 
 fn workload(text: &str) -> Result<WorkloadId, String> {

@@ -68,11 +68,10 @@ fn a_limit_is_raised_only_where_that_keeps_orders() {
     let folder = Folder::new();
     folder.write("keda.yaml", &KEDA.replace("maxReplicaCount: 30", "maxReplicaCount: 34"));
     let history = concat!(env!("CARGO_MANIFEST_DIR"), "/data/bike_sharing_hourly.csv");
-    let command = format!(
-        "plan --history {history} --scaledobject keda.yaml --service-time 90s --grace 5m --target-wait 5m \
-         --uplift 2.5 --on 2012-11-23 --node-limit 10 --quantiles 0.9 --output json"
-    );
-    let report = json(&folder.says(&command, 2));
+    folder.write("bike.csv", &std::fs::read_to_string(history).unwrap());
+    let command = "plan --history bike.csv --scaledobject keda.yaml --service-time 90s --grace 5m --target-wait 5m \
+        --uplift 2.5 --on 2012-11-23 --node-limit 10 --quantiles 0.9 --output json";
+    let report = json(&folder.says(command, 2));
     let sentence = report["sentences"][0].as_str().unwrap();
     // ten nodes hold forty pods; what is needed without limits is more for a while
     assert!(report["limits"][1]["needed"][0].as_u64().unwrap() > 10, "{report}");
@@ -82,7 +81,7 @@ fn a_limit_is_raised_only_where_that_keeps_orders() {
     );
     let raised = sentence.split(' ').nth(3).unwrap();
     folder.write("keda.yaml", &KEDA.replace("maxReplicaCount: 30", &format!("maxReplicaCount: {raised}")));
-    folder.says(&command, 0);
+    folder.says(command, 0);
 }
 
 #[test]
@@ -134,6 +133,34 @@ fn a_calendar_closes_a_day() {
     let report =
         json(&folder.says(&format!("{USUAL} --calendar peaks.yaml --quantiles 0.9 --output json"), 0));
     assert!(report["totals"][0]["orders"].as_f64().unwrap() < 1.0, "{}", report["totals"]);
+}
+
+#[test]
+fn an_uplift_beside_a_peak_of_the_calendar_is_refused() {
+    let folder = Folder::new();
+    let write = |peak: &str| {
+        let document = format!("timeZone: Europe/Prague\npeaks: [{{name: Singles day, {peak}}}]\n");
+        folder.write("peaks.yaml", &document);
+    };
+    let command = format!("{USUAL} --calendar peaks.yaml --uplift 2.5 --on 2026-11-11 --quantiles 0.9");
+    for (peak, told) in [
+        ("from: 2026-11-10, to: 2026-11-11, uplift: 3", "uplift 3, 2026-11-10 to 2026-11-11"),
+        ("from: 2026-11-12, to: 2026-11-12, uplift: 3, ramp: 6h", "uplift 3, 2026-11-12 to 2026-11-12"),
+        ("from: 2026-11-11T10:00, to: 2026-11-11T12:00, orders: 900", "900 orders, "),
+    ] {
+        write(peak);
+        let error = folder.refuses(&command);
+        let expected = format!("--uplift 2.5: the calendar has \"Singles day\" ({told}");
+        assert!(error.contains(&expected), "{error}");
+    }
+    // another day's, and one shop's, count beside it
+    for peak in [
+        "from: 2026-11-10, to: 2026-11-10, uplift: 3",
+        "from: 2026-11-11, to: 2026-11-11, orders: 900, by: Acme",
+    ] {
+        write(peak);
+        folder.says(&command, 0);
+    }
 }
 
 #[test]
