@@ -100,6 +100,26 @@ fn late_orders_stand_in_the_hour_in_which_they_come() {
 }
 
 #[test]
+fn orders_that_wait_for_the_next_cut_off_are_told() {
+    let folder = Folder::new();
+    let command = USUAL.replace("ours.yaml", "keda.yaml") + " --on 2026-11-11 --uplift 20 --quantiles 0.9";
+    let told = |flags: &str| {
+        let flags = format!("{command} --time-zone Europe/Prague --cut-offs {flags} --output json");
+        let output = folder.run(&flags);
+        json(&String::from_utf8(output.stdout).unwrap())["notes"].to_string()
+    };
+    let notes = told("DPD_daily_14:00+45m");
+    assert!(
+        notes.contains("at Thu 00:00 ") && notes.contains(" orders wait for the next cut-off"),
+        "{notes}"
+    );
+    for flags in ["DPD_daily_14:00+45m --target-wait 5m", "DPD_daily_23:00+45m"] {
+        let notes = told(flags);
+        assert!(!notes.contains("for the next cut-off"), "{notes}");
+    }
+}
+
+#[test]
 fn thousands_are_parted_in_every_figure_of_the_text() {
     let folder = Folder::new();
     let output = folder.run(&format!("{USUAL} --uplift 20 --on 2026-11-11 --quantiles 0.9"));

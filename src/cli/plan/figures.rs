@@ -5,7 +5,7 @@ mod advice;
 mod text;
 
 use jiff::Timestamp;
-use jiff::civil::Date;
+use jiff::civil::{Date, Time};
 use jiff::tz::TimeZone;
 use serde::Serialize;
 
@@ -15,9 +15,10 @@ use super::raises::Raise;
 use super::runs::{LevelRun, Limits};
 use crate::cli::backtest::figures::about_killed;
 use crate::cli::centre::{Assumption, Centre};
+use crate::cli::report::words::{counted, grouped};
 use crate::replay::keda::ScaledObject;
 use crate::replay::scenario::Scenario;
-use crate::replay::trail::Point;
+use crate::replay::trail::{Point, STEP};
 use crate::replay::units::{HOUR, Millis, count, millis, timestamp};
 
 /// The plan.
@@ -122,6 +123,7 @@ impl Report {
         let about_killed = about_killed(killed, runs[deciding].cell.scenario());
         let by_kills = about_killed.is_some();
         notes.extend(about_killed);
+        notes.extend(gather.waiting_for_a_cut_off());
         if !object.keda.is_empty() {
             notes.push("planned with peakscaler's decisions; what KEDA's own triggers in this file would do, backtest tells".to_owned());
         }
@@ -265,6 +267,34 @@ impl Gather<'_> {
         self.demand.paths.iter().map(|path| path.iter().map(overlap).sum()).collect()
     }
 
+    /// Without a target wait nothing is due between a day's last cut-off and the next one's: where orders wait at
+    /// midnight for it, that is said, the most of them.
+    fn waiting_for_a_cut_off(&self) -> Option<String> {
+        let run = &self.runs[self.deciding];
+        let scenario = run.cell.scenario();
+        if scenario.goal.target_wait_seconds.is_some() {
+            return None;
+        }
+        let zone = TimeZone::get(&scenario.time_zone).ok()?;
+        let points = &run.within.points;
+        let midnight = |point: &&Point| zone.to_datetime(self.at(point.at)).time() == Time::midnight();
+        let ends = points.iter().skip(1).filter(midnight).chain(points.last());
+        let waiting =
+            |point: &Point| point.backlog.saturating_sub(point.ready * scenario.service.concurrency);
+        let worst = ends.max_by_key(|point| waiting(point)).filter(|point| waiting(point) > 0)?;
+        let by = zone.to_datetime(self.at(worst.at + STEP / 2)).round(jiff::Unit::Hour).ok()?;
+        Some(format!(
+            "at {} {} for the next cut-off, {} being ready: without a target wait they are due only by its dispatch; give --target-wait as well where that is too late",
+            by.strftime("%a %H:%M"),
+            if waiting(worst) == 1 {
+                "1 order waits".to_owned()
+            } else {
+                format!("{} orders wait", grouped(waiting(worst)))
+            },
+            counted(worst.ready as usize, "pod"),
+        ))
+    }
+
     /// When the first of the nodes that this hour brings beyond those then present must be ordered: a node's
     /// lead time before the pods that need it are wanted.
     fn order_nodes_by(&self, from: Millis, to: Millis) -> Option<Timestamp> {
@@ -304,7 +334,6 @@ fn late_in(run: &LevelRun, from: Millis, to: Millis) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::replay::trail::STEP;
 
     #[test]
     fn nodes_are_ordered_at_each_rise_above_those_then_present() {
