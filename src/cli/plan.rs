@@ -31,15 +31,16 @@ use runs::{Around, Limits, live_through};
 
 /// Arguments of `plan`.
 #[derive(Debug, clap::Args)]
+#[command(group(clap::ArgGroup::new("workload").required(true).args(["scaledobject", "from_cluster"])))]
 pub(super) struct PlanArguments {
     /// Orders of the past: CSV with lines `timestamp,count`, local times on a regular grid
     #[arg(long, value_name = "FILE")]
     history: PathBuf,
     /// The ScaledObject in force: bounds, behaviour, and what peakscaler's trigger says
-    #[arg(long, value_name = "FILE", required_unless_present = "from_cluster")]
+    #[arg(long, value_name = "FILE")]
     scaledobject: Option<PathBuf>,
     /// The same out of the cluster of the kubeconfig, with nodes' shape and limits, lead times, quotas and `PeakCalendar`s
-    #[arg(long, value_name = "NAMESPACE/NAME", conflicts_with = "scaledobject", value_parser = workload)]
+    #[arg(long, value_name = "NAMESPACE/NAME", value_parser = workload)]
     from_cluster: Option<WorkloadId>,
     /// Karpenter's NodePool for the workers; default: the trigger's nodePool
     #[arg(long, value_name = "NAME", requires = "from_cluster")]

@@ -188,6 +188,7 @@ fn bad_input_is_named() {
     let folder = Folder::new();
     folder.write("short.csv", "timestamp,count\n2026-11-02T00:00:00,1\n2026-11-02T01:00:00,1\n");
     folder.write("day.csv", &crate::support::history(2));
+    folder.write("cron.yaml", &KEDA.replace("0 18 * * *", "0 25 * * *"));
     let mut shown = String::new();
     for arguments in [
         format!("{USUAL} --at 0.8"),
@@ -197,6 +198,10 @@ fn bad_input_is_named() {
         USUAL.replace("orders.csv", "missing.csv"),
         USUAL.replace(" --service-time 60s", ""),
         format!("{USUAL} --calendar missing.yaml"),
+        format!("{USUAL} --node-limit 0"),
+        USUAL.replace(" --scaledobject ours.yaml", ""),
+        format!("{USUAL} --from-cluster shop/pickers"),
+        USUAL.replace("ours.yaml", "cron.yaml"),
     ] {
         shown.push_str(&folder.refuses(&arguments));
     }

@@ -5,7 +5,7 @@ use jiff::tz::TimeZone;
 
 use super::{HourReport, Report};
 use crate::cli::plan::raises::Raise;
-use crate::cli::report::words::{grouped, percent};
+use crate::cli::report::words::{counted, grouped, percent};
 
 pub(super) fn sentences(report: &Report, raises: &[Raise], zone: &TimeZone) -> Vec<String> {
     let deciding = report.deciding;
@@ -13,13 +13,12 @@ pub(super) fn sentences(report: &Report, raises: &[Raise], zone: &TimeZone) -> V
     if !report.fails {
         let tight = tight(report, raises);
         let fine = format!(
-            "At quantile {} nothing fails: {} of {} orders late, {} replicas and {} {} at the peak.",
+            "At quantile {} nothing fails: {} of {} late, {} and {} at the peak.",
             report.at,
             grouped(total.late),
-            grouped(whole(total.orders)),
-            grouped(total.peak_replicas),
-            grouped(total.peak_nodes),
-            if total.peak_nodes == 1 { "node" } else { "nodes" }
+            counted(whole(total.orders) as usize, "order"),
+            counted(total.peak_replicas as usize, "replica"),
+            counted(total.peak_nodes as usize, "node"),
         );
         return std::iter::once(fine).chain(tight).collect();
     }
@@ -62,11 +61,11 @@ fn losses(report: &Report, zone: &TimeZone) -> Vec<String> {
         .map(|cut_off| {
             let (lost, orders) = (cut_off.lost[deciding], cut_off.orders[deciding]);
             format!(
-                "{}'s {} cut-off loses {} of {} orders",
+                "{}'s {} cut-off loses {} of {}",
                 cut_off.carrier,
                 clock(cut_off.cut_off, report, zone),
                 grouped(lost),
-                grouped(orders)
+                counted(orders as usize, "order")
             )
         })
         .collect();
@@ -110,9 +109,9 @@ fn tight(report: &Report, raises: &[Raise]) -> Option<String> {
         format!("; raising {} would keep those that limits cost", in_words(raises))
     };
     Some(format!(
-        "At quantile {} {} orders would be late ({share}){remedy}.",
+        "At quantile {} {} would be late ({share}){remedy}.",
         total.quantile,
-        grouped(total.late)
+        counted(total.late as usize, "order")
     ))
 }
 
