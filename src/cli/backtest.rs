@@ -150,6 +150,7 @@ impl BacktestArguments {
         let mut notes: Vec<String> = objects.iter().flat_map(|object| object.notes.clone()).collect();
         notes.push(learned_note(&history, start));
         notes.extend(history.missing_note());
+        notes.extend(cell.scenario().clock_changes_note());
         let assumptions = std::mem::take(&mut centre.assumptions);
         Ok(Contest { contestants, assumptions, notes })
     }
@@ -180,6 +181,7 @@ impl BacktestArguments {
                     "the scenario has no history_days: peakscaler runs without a learned forecast".to_owned(),
                 );
             }
+            notes.extend(cell.scenario().clock_changes_note());
             contests.push(Contest { contestants, assumptions: Vec::new(), notes });
         }
         Ok(contests)

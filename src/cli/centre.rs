@@ -49,7 +49,7 @@ pub(super) struct CentreArguments {
     #[arg(long, value_name = "PODS", allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pods_per_node: Option<u32>,
     /// Most nodes that the NodePool's limits allow; default: none
-    #[arg(long, value_name = "NODES", allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(0..))]
+    #[arg(long, value_name = "NODES", allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(1..))]
     node_limit: Option<u32>,
     /// The workers' terminationGracePeriodSeconds; default: 30s
     #[arg(long, value_name = "DURATION", allow_hyphen_values = true, value_parser = seconds)]

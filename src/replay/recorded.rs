@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use super::orders::{Orders, between_middles};
 use super::run::Cell;
 use super::scenario::{MOST_ORDERS_A_DAY, Scenario, ScenarioError};
-use super::units::{DAY, index, millis};
+use super::units::{SECOND, index, millis};
 use crate::core::Interval;
 
 /// Bins of at least this many minutes are drawn from the middle of one to that of the next, since a
@@ -24,7 +24,7 @@ pub fn cell_of(
     step_seconds: i64,
     dispersion: f64,
 ) -> Result<Cell, ScenarioError> {
-    let rates = rates(scenario.origin(), index(scenario.end() / DAY), history, step_seconds);
+    let rates = rates(scenario.origin(), index(scenario.end() / (60 * SECOND)), history, step_seconds);
     let most = rates.chunks(MINUTES_A_DAY).map(|day| day.iter().sum()).fold(0.0, f64::max);
     if most > MOST_ORDERS_A_DAY {
         let problem =
@@ -35,12 +35,11 @@ pub fn cell_of(
     Cell::with_orders(scenario, orders)
 }
 
-/// Orders a minute over `days` of 24 hours from `origin` on; a step that no interval knows has none.
-fn rates(origin: Timestamp, days: usize, history: &[Interval], step_seconds: i64) -> Vec<f64> {
+/// Orders a minute over so many minutes from `origin` on; a step that no interval knows has none.
+fn rates(origin: Timestamp, length: usize, history: &[Interval], step_seconds: i64) -> Vec<f64> {
     let minutes = index((step_seconds / 60).max(1));
-    let bins_a_day = MINUTES_A_DAY / minutes;
     // one more at both ends, so that the edges are drawn as the middle is
-    let mut bins = vec![0.0; days * bins_a_day + 2];
+    let mut bins = vec![0.0; length.div_ceil(minutes) + 2];
     let width = millis(minutes as f64 * 60.0);
     for interval in history {
         let from = millis(interval.from.duration_since(origin).as_secs_f64());
@@ -56,6 +55,7 @@ fn rates(origin: Timestamp, days: usize, history: &[Interval], step_seconds: i64
     };
     rates.truncate(rates.len() - minutes);
     rates.drain(..minutes);
+    rates.truncate(length);
     rates
 }
 
@@ -87,10 +87,10 @@ mod tests {
     fn rates_keep_the_orders() {
         let origin: Timestamp = "2026-11-24T23:00:00Z".parse().unwrap();
         let steady: Vec<Interval> = (-5..60).map(|at| hour(origin, at, 120.0)).collect();
-        let found = rates(origin, 2, &steady, 3600);
-        assert_eq!(found.len(), 2 * 1440);
+        let found = rates(origin, 2 * MINUTES_A_DAY, &steady, 3600);
+        assert_eq!(found.len(), 2 * MINUTES_A_DAY);
         assert!(found.iter().all(|rate| (rate - 2.0).abs() < 1e-9));
-        let single = rates(origin, 1, &[hour(origin, 5, 60.0)], 3600);
+        let single = rates(origin, MINUTES_A_DAY, &[hour(origin, 5, 60.0)], 3600);
         assert!((single.iter().sum::<f64>() - 60.0).abs() < 1e-6);
         let peak = single.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1)).unwrap().0;
         assert!((peak.cast_signed() - 330).abs() <= 1, "in the middle of its hour: {peak}");
@@ -104,7 +104,7 @@ mod tests {
             Interval { from: origin, to, count: 3.0 },
             Interval { from: to, to: to + jiff::SignedDuration::from_secs(30), count: 4.0 },
         ];
-        let found = rates(origin, 1, &halves, 30);
+        let found = rates(origin, MINUTES_A_DAY, &halves, 30);
         assert!((found[0] - 7.0).abs() < 1e-9 && found[1].abs() < 1e-9);
     }
 

@@ -189,6 +189,7 @@ impl Judged {
         let dispatches = scenario.dispatches(&orders.arrivals);
         let wait = scenario.goal.target_wait_seconds.map(millis);
         let mut days = day_costs(scenario, tally);
+        let last = days.len() - 1;
         let mut waits = waits();
         let mut late_at = Vec::new();
         let first = orders.arrivals.partition_point(|arrival| *arrival < from);
@@ -200,7 +201,8 @@ impl Judged {
                 continue; // whether it is late lies beyond the simulated time
             }
             let start = outcomes.starts[order];
-            let day = &mut days[index((arrival - from) / DAY)];
+            // hours beyond the last whole day are booked on it
+            let day = &mut days[index((arrival - from) / DAY).min(last)];
             day.orders += 1;
             if start > due || outcomes.completions[order] > dispatch {
                 day.late += 1;
@@ -231,7 +233,11 @@ fn day_costs(scenario: &Scenario, tally: &Tally) -> Vec<DayScore> {
         node_hours: day.node_seconds() / 3_600.0,
         ..DayScore::default()
     });
-    costs.collect()
+    let mut days: Vec<DayScore> = costs.collect();
+    if days.is_empty() {
+        days.push(DayScore::default()); // a single day of 23 hours
+    }
+    days
 }
 
 /// Misses among the sorted moments at which orders became late, and the mean minutes of warning.

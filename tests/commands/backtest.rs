@@ -100,7 +100,7 @@ fn bad_input_is_named_with_its_place() {
     folder.write("zone.csv", &format!("timestamp,count\n{}", spring.concat()));
     folder.write("kafka.yaml", &KEDA.replace("type: cron", "type: kafka"));
     folder.write("semicolons.csv", &good.replace(',', ";"));
-    folder.write("huge.csv", &good.replace(",20", ",20000000000"));
+    folder.write("huge.csv", &good.replace(",20", ",200000000"));
     folder.write("two.yaml", "days: 2\n---\ndays: 3\n");
     folder.write("words.yaml", "pods:\n  max: lots\n");
     folder.write("trace.yaml", "orders: {trace: {path: missing.csv}}\n");
@@ -136,4 +136,20 @@ fn bad_input_is_named_with_its_place() {
         shown.push_str(&folder.refuses(&arguments));
     }
     insta::assert_snapshot!(shown);
+}
+
+#[test]
+fn days_on_which_the_clocks_change_are_named() {
+    let folder = Folder::new();
+    folder.write("clocks.yaml", "start: 2026-10-24\ndays: 2\norders: {generator: {orders_per_day: 300}}\n");
+    let text = folder.says("backtest --scenario clocks.yaml", 0);
+    assert!(text.contains("the clocks of Europe/Prague change on 2026-10-25"), "{text}");
+    assert!(text.contains("the last one ends at 2026-10-25 23:00"), "{text}");
+    // the hour that was not has no orders
+    let hours = (27..=29).flat_map(|day| (0..24).map(move |hour| (day, hour)));
+    let row = |(day, hour)| format!("2026-03-{day}T{hour:02}:00:00,{}\n", u8::from((day, hour) != (29, 2)));
+    let rows: Vec<String> = hours.map(row).collect();
+    folder.write("orders.csv", &format!("timestamp,count\n{}", rows.concat()));
+    let text = folder.says(USUAL, 0);
+    assert!(text.contains("change on 2026-03-29") && text.contains("ends at 2026-03-30 01:00"), "{text}");
 }
