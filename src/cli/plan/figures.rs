@@ -305,15 +305,15 @@ impl Gather<'_> {
     }
 }
 
-/// When pods first need the nodes of the first rise in `[from, to)`. Nodes that come and go without a pod are
-/// needed as they come: it is not known better.
+/// When pods first need the nodes of the first rise in `[from, to)`. Nodes that come, and go or see the next
+/// hour, without a pod are needed as they come.
 fn needed_at(points: &[Point], (from, to): (Millis, Millis), pods_per_node: u32) -> Option<Millis> {
     let first = points.partition_point(|point| point.at < from).max(1);
     let last = points.partition_point(|point| point.at < to);
     let rise = (first..last).find(|&index| points[index].nodes > points[index - 1].nodes)?;
     let present = points[rise - 1].nodes;
     // the pods may be wanted already in the minute before, in which Karpenter waits for more of them
-    let until_gone = points[rise..].iter().take_while(|point| point.nodes > present);
+    let until_gone = points[rise..].iter().take_while(|point| point.nodes > present && point.at < to);
     let mut there = points[rise - 1..rise].iter().chain(until_gone);
     let needing = there.find(|point| point.wanted.div_ceil(pods_per_node) > present);
     Some(needing.unwrap_or(&points[rise]).at)
