@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use jiff::civil::Date;
 
-use super::centre::{CentreArguments, MOST_DAYS, Recorded, Seen, date, read_calendar, read_cell};
+use super::centre::{Assumption, CentreArguments, MOST_DAYS, Recorded, Seen, date, read_calendar, read_cell};
 use super::report::ReportArguments;
 use crate::core::Workload;
 use crate::core::demand::calendar::{Calendar, CalendarSpec};
@@ -70,7 +70,8 @@ pub(super) struct BacktestArguments {
     /// How many days
     #[arg(long, value_name = "DAYS", allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(1..=i64::from(MOST_DAYS)))]
     days: Option<u32>,
-    /// Variance over mean of the orders of one minute; 1 is Poisson
+    /// How orders cluster within a row of the history, whose count stands: variance over mean of a
+    /// minute's orders; 1 is evenly at random
     #[arg(long, default_value_t = 1.5, allow_negative_numbers = true, value_parser = dispersion)]
     dispersion: f64,
     #[command(flatten)]
@@ -150,8 +151,23 @@ impl BacktestArguments {
         let mut notes: Vec<String> = objects.iter().flat_map(|object| object.notes.clone()).collect();
         notes.push(learned_note(&history, start));
         notes.extend(history.missing_note());
-        let assumptions = std::mem::take(&mut centre.assumptions);
+        let mut assumptions = std::mem::take(&mut centre.assumptions);
+        assumptions.push(self.moments());
         Ok(Contest { contestants, assumptions, notes })
+    }
+
+    /// What is taken from the history as it is, and what is drawn.
+    fn moments(&self) -> Assumption {
+        let clusters = if self.dispersion > 1.0 {
+            format!("clustered by the minute, dispersion {}", self.dispersion)
+        } else {
+            "evenly at random".to_owned()
+        };
+        let value = format!(
+            "as many as its count says, at moments drawn from seed {} ({clusters})",
+            self.centre.seed
+        );
+        Assumption { what: "the orders of a row", value, source: "history" }
     }
 
     fn of_scenarios(
@@ -254,5 +270,5 @@ fn learned_note(history: &Recorded, start: jiff::Timestamp) -> String {
 
 fn dispersion(text: &str) -> Result<f64, String> {
     let value = text.parse::<f64>().ok().filter(|value| (1.0..=100.0).contains(value));
-    value.ok_or_else(|| format!("{text:?} is not a number from 1 (Poisson) to 100"))
+    value.ok_or_else(|| format!("{text:?} is not a number from 1 (evenly at random) to 100"))
 }

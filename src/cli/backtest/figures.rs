@@ -9,9 +9,11 @@ use super::contest::Contest;
 use crate::cli::centre::Assumption;
 use crate::cli::forecast::new_compact_table;
 use crate::cli::report::words::{counted, decimal, grouped, percent, signed, span};
+use crate::replay::run::Cell;
 use crate::replay::scenario::Scenario;
 use crate::replay::score::Score;
 use crate::replay::trail::Trail;
+use crate::replay::units::count;
 
 /// Differences of less than this share are no difference: other seeds move a figure as much.
 const NOISE_SHARE: f64 = 0.01;
@@ -31,6 +33,7 @@ pub(in crate::cli) struct ContestReport {
     pub(in crate::cli) from: Date,
     pub(in crate::cli) days: u32,
     pub(in crate::cli) time_zone: String,
+    /// All that came on these days. A run's score leaves out the last ones, which were due after the end.
     pub(in crate::cli) orders: u32,
     pub(in crate::cli) seed: u64,
     pub(in crate::cli) assumptions: Vec<Assumption>,
@@ -102,12 +105,14 @@ impl ContestReport {
         let mut notes = contest.notes.clone();
         let killed = runs.iter().map(|run| run.score.killed).max().unwrap_or(0);
         notes.extend(about_killed(killed, scenario));
+        let orders = orders_of(first);
+        notes.extend(about_last(orders.saturating_sub(runs[0].score.orders)));
         Self {
             title: scenario.name.clone(),
             from,
             days: scenario.days - scenario.warm_up_days,
             time_zone: scenario.time_zone.clone(),
-            orders: runs[0].score.orders,
+            orders,
             seed: scenario.seed,
             assumptions: contest.assumptions.clone(),
             notes,
@@ -206,6 +211,20 @@ impl ContestReport {
         }
         text
     }
+}
+
+/// Orders that come on the days scored.
+fn orders_of(cell: &Cell) -> u32 {
+    let arrivals = &cell.orders().arrivals;
+    count(arrivals.len() - arrivals.partition_point(|at| *at < cell.scenario().scored_from()))
+}
+
+/// Which orders are not judged.
+fn about_last(orders: u32) -> Option<String> {
+    (orders > 0).then(|| {
+        let they_are = if orders == 1 { "order of the last day is" } else { "orders of the last day are" };
+        format!("{} {they_are} due after its end, and so not judged", grouped(orders))
+    })
 }
 
 /// What to do about orders that were taken from workers in the middle of their work.

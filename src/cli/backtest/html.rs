@@ -86,8 +86,7 @@ fn grounds(page: &mut Page, figures: &ContestReport) {
     }
     page.paragraph(
         "Simulated: a queue served first in, first out; workers whose time an order varies by half; lagging and noisy queue counters; \
-         KEDA's polling and the HPA's own arithmetic; nodes as Karpenter buys and removes them. The same random numbers for every setting. \
-         The moments of orders within a row of the history are drawn.",
+         KEDA's polling and the HPA's own arithmetic; nodes as Karpenter buys and removes them. The same random numbers for every setting.",
     );
 }
 
