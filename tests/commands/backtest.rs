@@ -1,6 +1,6 @@
 //! `peakscaler backtest`.
 
-use crate::support::{Folder, KEDA, assert_page, history, json};
+use crate::support::{Folder, KEDA, OURS, assert_page, history, json};
 
 const USUAL: &str = "backtest --history orders.csv --scaledobject keda.yaml --time-zone Europe/Prague --target-wait 5m --service-time 60s --days 1";
 
@@ -33,9 +33,12 @@ fn a_history_is_lived_through_under_both_settings() {
     assert_eq!(contest["verdicts"].as_array().unwrap().len(), 1);
     let page = folder.read("report.html");
     assert_page(&page);
-    for part in
-        ["now: keda sqs 20 + cron", "Longest wait of the first in line", "2026-11-10", "What this rests on"]
-    {
+    for part in [
+        "now: keda sqs 20 + cron",
+        "Longest wait of the first in line",
+        "2026-11-10",
+        "What this rests on",
+    ] {
         assert!(page.contains(part), "{part}");
     }
     // the same seed gives the same bytes
@@ -106,6 +109,27 @@ fn scenarios_are_lived_through() {
         &folder.says("backtest --scenario small.yaml small.yaml --scaledobject keda.yaml --output json", 0),
     );
     assert_eq!(report["contests"].as_array().unwrap().len(), 2);
+    assert_eq!(bounds(&report), [(1, 30), (1, 30)], "peakscaler with the same bounds");
+}
+
+/// Least and most replicas of each run of the first contest.
+fn bounds(report: &serde_json::Value) -> Vec<(u64, u64)> {
+    let runs = report["contests"][0]["runs"].as_array().unwrap().iter();
+    let bound = |run: &serde_json::Value, key: &str| run[key].as_u64().unwrap();
+    runs.map(|run| (bound(run, "min_replicas"), bound(run, "max_replicas"))).collect()
+}
+
+#[test]
+fn the_bounds_told_are_those_that_act() {
+    let folder = Folder::new();
+    let history = "backtest --history orders.csv --scaledobject other.yaml --service-time 60s --from 2026-11-02 --days 1 --output json";
+    folder.write("small.yaml", "days: 1\nwarm_up_days: 0\norders: {generator: {orders_per_day: 500}}\n");
+    let scenario = "backtest --scenario small.yaml --scaledobject other.yaml --output json";
+    for (key, expected) in [("maxReplicas: \"20\"", (1, 20)), ("minReplicas: \"3\"", (3, 30))] {
+        folder.write("other.yaml", &OURS.replace("maxReplicas: \"30\"", key));
+        assert_eq!(bounds(&json(&folder.says(history, 0))), [expected]);
+        assert_eq!(bounds(&json(&folder.says(scenario, 0))), [expected; 2]);
+    }
 }
 
 #[test]
