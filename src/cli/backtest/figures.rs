@@ -17,6 +17,10 @@ use crate::replay::units::count;
 
 /// Differences of less than this share are no difference: other seeds move a figure as much.
 const NOISE_SHARE: f64 = 0.01;
+/// So many late orders more or less are chance, while they are fewer ...
+const CHANCE_ORDERS: u32 = 10;
+/// ... than this share of all, too.
+const CHANCE_SHARE: f64 = 0.0001;
 
 /// All contests.
 #[derive(Debug, Serialize)]
@@ -104,7 +108,9 @@ impl ContestReport {
         let verdicts = runs[1..].iter().map(|run| verdict(&runs[0], run)).collect();
         let mut notes = contest.notes.clone();
         let killed = runs.iter().map(|run| run.score.killed).max().unwrap_or(0);
-        notes.extend(about_killed(killed, scenario));
+        // what a scenario assumes stands in its file
+        let key = if contest.assumptions.is_empty() { "service.grace_seconds" } else { "--grace" };
+        notes.extend(about_killed_by(killed, scenario, key));
         let orders = orders_of(first);
         notes.extend(about_last(orders.saturating_sub(runs[0].score.orders)));
         Self {
@@ -229,11 +235,16 @@ fn about_last(orders: u32) -> Option<String> {
 
 /// What to do about orders that were taken from workers in the middle of their work.
 pub(in crate::cli) fn about_killed(killed: u32, scenario: &Scenario) -> Option<String> {
+    about_killed_by(killed, scenario, "--grace")
+}
+
+/// The same where `key` tells the grace.
+fn about_killed_by(killed: u32, scenario: &Scenario, key: &str) -> Option<String> {
     let service = &scenario.service;
     let wish = 3.0 * service.mean_seconds;
     (killed > 0 && service.grace_seconds < wish).then(|| {
         format!(
-            "{} {} taken from workers that were killed in the middle of their work, and began again later: terminationGracePeriodSeconds is {}, an order takes {} s on average; set it to {} (and tell it by --grace)",
+            "{} {} taken from workers that were killed in the middle of their work, and began again later: terminationGracePeriodSeconds is {}, an order takes {} s on average; set it to {} (and tell it by {key})",
             grouped(killed),
             if killed == 1 { "order was" } else { "orders were" },
             decimal(service.grace_seconds, 0),
@@ -261,7 +272,7 @@ fn worst_day(score: &Score, from: Date) -> Option<WorstDay> {
 /// What changes from `now` to `other`, and whether that is worth it.
 fn verdict(now: &RunReport, other: &RunReport) -> String {
     let (late, late_now) = (other.score.late, now.score.late);
-    let orders = match late.cmp(&late_now) {
+    let orders = match punctuality(now, other) {
         std::cmp::Ordering::Less => format!(
             "{} fewer late orders ({} against {})",
             grouped(late_now - late),
@@ -274,7 +285,10 @@ fn verdict(now: &RunReport, other: &RunReport) -> String {
             grouped(late),
             grouped(late_now)
         ),
-        std::cmp::Ordering::Equal => format!("as many late orders ({})", grouped(late)),
+        std::cmp::Ordering::Equal if late == late_now => format!("as many late orders ({})", grouped(late)),
+        std::cmp::Ordering::Equal => {
+            format!("about as many late orders ({} against {})", grouped(late), grouped(late_now))
+        }
     };
     let nodes = change(now.score.node_hours, other.score.node_hours);
     let money = match (now.node_cost, other.node_cost) {
@@ -298,6 +312,16 @@ fn verdict(now: &RunReport, other: &RunReport) -> String {
     )
 }
 
+/// Whether `other` has more late orders than `now`, by more than chance.
+pub(super) fn punctuality(now: &RunReport, other: &RunReport) -> std::cmp::Ordering {
+    let (late, late_now) = (other.score.late, now.score.late);
+    let apart = late.abs_diff(late_now);
+    if apart < CHANCE_ORDERS && f64::from(apart) < CHANCE_SHARE * f64::from(now.score.orders) {
+        return std::cmp::Ordering::Equal;
+    }
+    late.cmp(&late_now)
+}
+
 fn change(now: f64, other: f64) -> f64 {
     if now > 0.0 { other / now - 1.0 } else { 0.0 }
 }
@@ -313,20 +337,70 @@ fn words_of(change: f64) -> String {
 
 /// What a person who has to decide may take from the figures.
 fn advice(now: &RunReport, other: &RunReport, nodes: f64) -> &'static str {
-    let (late, late_now) = (other.score.late, now.score.late);
     let saves = nodes < -NOISE_SHARE;
     let costs = nodes > NOISE_SHARE;
-    match (late.cmp(&late_now), saves, costs) {
+    match (punctuality(now, other), saves, costs) {
         (std::cmp::Ordering::Less, _, false) => "Better on these days, and not dearer.",
         (std::cmp::Ordering::Less, _, true) => "Better on these days, for more nodes: weigh the two.",
-        (std::cmp::Ordering::Equal, true, _) => "As punctual on these days, and cheaper.",
+        (std::cmp::Ordering::Equal, true, _) => "About as punctual on these days, and cheaper.",
         (std::cmp::Ordering::Equal, false, false) => {
             "No difference that counts on these days: what is there now does as well."
         }
         (std::cmp::Ordering::Equal, false, true) => {
-            "Nothing gained on these days: what is there now is as punctual and cheaper."
+            "Nothing gained on these days: what is there now is about as punctual and cheaper."
         }
         (std::cmp::Ordering::Greater, true, _) => "Cheaper on these days, but later: weigh the two.",
         (std::cmp::Ordering::Greater, false, _) => "Worse on these days: keep what is there now.",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::replay::policies::Fixed;
+
+    /// A run of a small day, its figures as given.
+    fn run(orders: u32, late: u32, node_hours: f64) -> RunReport {
+        let scenario = Scenario::parse("days: 1\nwarm_up_days: 0\norders: {generator: {orders_per_day: 20}}");
+        let mut score = Cell::new(scenario.unwrap()).unwrap().run(&mut Fixed::new(1));
+        (score.orders, score.late, score.node_hours) = (orders, late, node_hours);
+        RunReport {
+            name: "one".to_owned(),
+            min_replicas: 0,
+            max_replicas: 9,
+            late_share: score.late_share(),
+            worst_day: None,
+            hours_over_work: 1.0,
+            node_cost: None,
+            score,
+        }
+    }
+
+    #[test]
+    fn a_handful_of_late_orders_among_many_is_chance() {
+        for (orders, now, other, nodes, words, advice) in [
+            (87_495, 0, 1, 100.0, ": about as many late orders (1 against 0)", "No difference that counts"),
+            (87_495, 5, 0, 80.0, ": about as many late orders (0 against 5)", "About as punctual"),
+            (87_495, 3, 3, 120.0, ": as many late orders (3)", "Nothing gained"),
+            (87_495, 0, 9, 100.0, ": 9 more late orders", "Worse on these days"),
+            (900_000, 0, 10, 80.0, ": 10 more late orders", "Cheaper on these days, but later"),
+            (5_000, 0, 1, 100.0, ": 1 more late orders", "Worse on these days"),
+            (5_000, 2, 0, 100.0, ": 2 fewer late orders", "Better on these days"),
+        ] {
+            let text = verdict(&run(orders, now, 100.0), &run(orders, other, nodes));
+            assert!(text.contains(words) && text.contains(advice), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_grace_is_told_where_it_can_be() {
+        let mut scenario = Scenario::default();
+        (scenario.service.grace_seconds, scenario.service.mean_seconds) = (30.0, 90.0);
+        let said = |key| about_killed_by(2, &scenario, key).unwrap();
+        assert!(
+            said("service.grace_seconds").ends_with("set it to 270 (and tell it by service.grace_seconds)")
+        );
+        assert!(about_killed(1, &scenario).unwrap().ends_with("set it to 270 (and tell it by --grace)"));
+        assert_eq!(about_killed(0, &scenario), None);
     }
 }
