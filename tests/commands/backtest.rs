@@ -33,9 +33,12 @@ fn a_history_is_lived_through_under_both_settings() {
     assert_eq!(contest["verdicts"].as_array().unwrap().len(), 1);
     let page = folder.read("report.html");
     assert_page(&page);
-    for part in
-        ["now: keda sqs 20 + cron", "Longest wait of the first in line", "2026-11-10", "What this rests on"]
-    {
+    for part in [
+        "now: keda sqs 20 + cron",
+        "Longest wait of the first in line, minutes",
+        "2026-11-10",
+        "What this rests on",
+    ] {
         assert!(page.contains(part), "{part}");
     }
     // the same seed gives the same bytes

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use jiff::civil::Date;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::contest::Contest;
@@ -23,50 +24,72 @@ const CHANCE_ORDERS: u32 = 10;
 const CHANCE_SHARE: f64 = 0.0001;
 
 /// All contests.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(in crate::cli) struct Report {
+    /// Always `backtest`.
     pub(in crate::cli) command: &'static str,
+    /// Version of the binary.
     pub(in crate::cli) version: &'static str,
+    /// One for the history, or one for each scenario.
     pub(in crate::cli) contests: Vec<ContestReport>,
 }
 
 /// The same days under several settings.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(in crate::cli) struct ContestReport {
+    /// History and ScaledObject, or the scenario's name.
     pub(in crate::cli) title: String,
+    /// First day scored.
     pub(in crate::cli) from: Date,
+    /// Days scored.
     pub(in crate::cli) days: u32,
+    /// Zone of the days, an IANA name.
     pub(in crate::cli) time_zone: String,
     /// All that came on these days. A run's score leaves out the last ones, which were due after the end.
     pub(in crate::cli) orders: u32,
+    /// What moments, work, lead times and noise were drawn from.
     pub(in crate::cli) seed: u64,
+    /// What the figures rest on; empty of a scenario, whose file says it.
     pub(in crate::cli) assumptions: Vec<Assumption>,
+    /// What was understood in one way of several, and what to know of the figures.
     pub(in crate::cli) notes: Vec<String>,
+    /// One for each setting, what is there now first.
     pub(in crate::cli) runs: Vec<RunReport>,
     /// One sentence for each run but the first, against the first.
     pub(in crate::cli) verdicts: Vec<String>,
 }
 
 /// One setting.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(in crate::cli) struct RunReport {
+    /// The setting.
     pub(in crate::cli) name: String,
+    /// Least replicas that may be.
     pub(in crate::cli) min_replicas: u32,
+    /// Most replicas that may be.
     pub(in crate::cli) max_replicas: u32,
+    /// Late orders over orders scored.
     pub(in crate::cli) late_share: f64,
+    /// The day with the greatest share of late orders; null where none was late.
     pub(in crate::cli) worst_day: Option<WorstDay>,
+    /// Replica-hours over the hours of work in the orders.
     pub(in crate::cli) hours_over_work: f64,
     /// Node-hours times the price, where one was given.
     pub(in crate::cli) node_cost: Option<f64>,
+    /// All figures.
     pub(in crate::cli) score: Score,
 }
 
 /// The day with the greatest share of late orders.
-#[derive(Debug, Clone, Copy, Serialize)]
+#[derive(Debug, Clone, Copy, Serialize, JsonSchema)]
 pub(in crate::cli) struct WorstDay {
+    /// The day.
     pub(in crate::cli) date: Date,
+    /// Orders scored.
     pub(in crate::cli) orders: u32,
+    /// Of those, late.
     pub(in crate::cli) late: u32,
+    /// Orders in time over orders.
     pub(in crate::cli) in_time_share: f64,
 }
 
