@@ -7,6 +7,7 @@ mod history;
 use anyhow::bail;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::core::{CutOff, Policy, ServiceRate};
@@ -67,10 +68,13 @@ pub(super) struct CentreArguments {
 struct CutOffs(Vec<CutOff>);
 
 /// A figure that the simulation rests on, and where it comes from.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub(super) struct Assumption {
+    /// What is assumed.
     pub(super) what: &'static str,
+    /// Its value, with the unit.
     pub(super) value: String,
+    /// Where it comes from: a flag, the trigger, the cluster, the history or a default.
     pub(super) source: &'static str,
 }
 

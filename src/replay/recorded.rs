@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::orders::{Orders, between_middles};
+use super::orders::{Orders, Row, between_middles};
 use super::run::Cell;
 use super::scenario::{MOST_ORDERS_A_DAY, Scenario, ScenarioError};
 use super::units::{SECOND, index, millis};
@@ -14,7 +14,8 @@ const SMOOTH_FROM_MINUTES: usize = 15;
 const MINUTES_A_DAY: usize = 1_440;
 
 /// A cell of the scenario's days whose orders are those of a history; `step_seconds` is its grid.
-/// Orders come at random within the grid, with the given variance over mean of a minute's count.
+/// Each row keeps its count of orders; they come at random within it, clustered by the minute as the
+/// index of dispersion says (1: evenly at random).
 ///
 /// # Errors
 /// When the scenario contradicts itself, or a day has more orders than can be lived through.
@@ -31,8 +32,16 @@ pub fn cell_of(
             format!("orders: {most:.0} on one day, must be {MOST_ORDERS_A_DAY} at most to be lived through");
         return Err(ScenarioError::Invalid { name: scenario.name, problems: vec![problem] });
     }
-    let orders = Orders::of_rates(&scenario, &rates, dispersion);
+    let rows = rows(scenario.origin(), history);
+    let orders = Orders::of_rows(&scenario, &rows, &rates, dispersion);
     Cell::with_orders(scenario, orders)
+}
+
+/// The history in the scenario's time.
+fn rows(origin: Timestamp, history: &[Interval]) -> Vec<Row> {
+    let at = |moment: Timestamp| millis(moment.duration_since(origin).as_secs_f64());
+    let rows = history.iter();
+    rows.map(|one| Row { from: at(one.from), to: at(one.to), count: one.count }).collect()
 }
 
 /// Orders a minute over so many minutes from `origin` on; a step that no interval knows has none.
@@ -106,6 +115,22 @@ mod tests {
         ];
         let found = rates(origin, MINUTES_A_DAY, &halves, 30);
         assert!((found[0] - 7.0).abs() < 1e-9 && found[1].abs() < 1e-9);
+    }
+
+    #[test]
+    fn each_hour_has_its_orders_whatever_the_seed() {
+        for seed in 1..5 {
+            let scenario = Scenario { seed, days: 2, warm_up_days: 1, ..Scenario::default() };
+            let origin = scenario.origin();
+            let past: Vec<Interval> = (-30..60).map(|at| hour(origin, at, (at * at % 97) as f64)).collect();
+            let cell = cell_of(scenario, &past, 3600, 1.5).unwrap();
+            for at in 0..48_i64 {
+                let span = at * crate::replay::units::HOUR..(at + 1) * crate::replay::units::HOUR;
+                let found = cell.orders().arrivals.iter().filter(|moment| span.contains(*moment)).count();
+                assert_eq!(i64::try_from(found).unwrap(), at * at % 97, "hour {at} of seed {seed}");
+            }
+            assert_eq!(cell.orders().work.len(), cell.orders().len());
+        }
     }
 
     #[test]

@@ -130,7 +130,7 @@ pub struct Trace {
     /// Scales the days taken so that a median day with orders has this many; default as recorded.
     #[serde(default)]
     pub median_day_orders: Option<f64>,
-    /// Variance over mean of the orders in one minute; 1 is Poisson.
+    /// Variance over mean of the orders in one minute; 1 is Poisson. Counts are drawn anew around those recorded (a history of `backtest` keeps its own).
     #[serde(default = "one")]
     pub dispersion: f64,
     /// Draws the rate between the middles of bins, not as steps.
