@@ -2,7 +2,7 @@
 # Writes the generated pages of docs/ anew (tests hold them to the source) and builds the API documentation.
 source "$(dirname "${BASH_SOURCE[0]}")/need-cargo.sh"
 cargo build --locked --quiet
-for page in metadata metrics scenarios; do
+for page in metadata metrics reports scenarios; do
   target/debug/peakscaler docs "$page" >"docs/$page.md.new"
   mv "docs/$page.md.new" "docs/$page.md"
 done

@@ -61,6 +61,13 @@ fn scenarios_are_described_by_the_source() {
     assert_eq!(written, rendered, "run make docs");
 }
 
+#[test]
+fn reports_are_described_by_the_source() {
+    let binary = std::process::Command::new(env!("CARGO_BIN_EXE_peakscaler"));
+    let rendered = { binary }.args(["docs", "reports"]).output().unwrap().stdout;
+    assert_eq!(read("docs/reports.md"), String::from_utf8(rendered).unwrap(), "run make docs");
+}
+
 fn pages() -> Vec<PathBuf> {
     let mut found = vec![root().join("README.md"), root().join("CHANGELOG.md")];
     let mut folders = vec![root().join("docs")];

@@ -11,18 +11,18 @@ use std::sync::Arc;
 
 use jiff::civil::Date;
 
-use super::centre::{CentreArguments, MOST_DAYS, Recorded, Seen, date, read_calendar, read_cell};
+use super::centre::{Assumption, CentreArguments, MOST_DAYS, Recorded, Seen, date, read_calendar, read_cell};
 use super::report::ReportArguments;
-use crate::core::Workload;
 use crate::core::demand::calendar::{Calendar, CalendarSpec};
 use crate::core::demand::forecast::{ProfileForecast, slot_seconds_for};
 use crate::core::demand::outlook::ArrivalForecast as _;
+use crate::core::{Policy, Workload};
 use crate::replay::ScalingPolicy;
 use crate::replay::keda::ScaledObject;
 use crate::replay::policies::{CorePolicy, KedaSqs};
 use crate::replay::recorded::cell_of;
 use crate::replay::run::Cell;
-use crate::replay::scenario::Scenario;
+use crate::replay::scenario::{Keda, Pods, Scenario};
 use contest::{Contest, Contestant, run_all};
 use figures::Report;
 
@@ -70,7 +70,8 @@ pub(super) struct BacktestArguments {
     /// How many days
     #[arg(long, value_name = "DAYS", allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(1..=i64::from(MOST_DAYS)))]
     days: Option<u32>,
-    /// Variance over mean of the orders of one minute; 1 is Poisson
+    /// How orders cluster within a row of the history, whose count stands: variance over mean of a
+    /// minute's orders; 1 is evenly at random
     #[arg(long, default_value_t = 1.5, allow_negative_numbers = true, value_parser = dispersion)]
     dispersion: f64,
     #[command(flatten)]
@@ -112,9 +113,9 @@ impl BacktestArguments {
         let start = history.midnight(stretch.start)?;
         let rate = history.rate_at(start);
         let cell = cell_of(scenario, &history.intervals, history.step_seconds, self.dispersion)?;
-        let bounded = |object: &ScaledObject| {
+        let bounded = |object: &ScaledObject, ours: Option<&Policy>| {
             let (pods, keda) = centre.bounds(object, rate);
-            cell.under(pods, cell.scenario().nodes.clone(), keda)
+            cell.under(within(pods, ours), cell.scenario().nodes.clone(), keda)
         };
         let workload = learned(&history, &centre, start, &calendar)?;
         let ours = |object: &ScaledObject, name: &str| -> anyhow::Result<Contestant> {
@@ -122,11 +123,11 @@ impl BacktestArguments {
             let policy = CorePolicy::new(name, workload.clone());
             let policy =
                 behavior.map_or_else(|| policy.clone(), |behavior| policy.clone().with_behavior(behavior));
-            Ok(Contestant::new(name, bounded(object)?, policy))
+            Ok(Contestant::new(name, bounded(object, Some(&centre.policy))?, policy))
         };
         let keda = |object: &ScaledObject, name: &str| -> anyhow::Result<Option<Contestant>> {
             let Some(policy) = object.policy() else { return Ok(None) };
-            Ok(Some(Contestant::new(&format!("{name}: {}", policy.name()), bounded(object)?, policy)))
+            Ok(Some(Contestant::new(&format!("{name}: {}", policy.name()), bounded(object, None)?, policy)))
         };
         let mut contestants = Vec::new();
         contestants.extend(keda(object, "now")?);
@@ -139,7 +140,8 @@ impl BacktestArguments {
                 let workload = learned(&history, &now, start, &calendar)?;
                 let policy =
                     CorePolicy::new("now: peakscaler", workload).with_behavior(object.behavior.clone());
-                contestants.push(Contestant::new("now: peakscaler", bounded(object)?, policy));
+                let cell = bounded(object, Some(&now.policy))?;
+                contestants.push(Contestant::new("now: peakscaler", cell, policy));
                 contestants.push(ours(other, "against: peakscaler")?);
             }
             (false, other) => contestants.push(ours(other.unwrap_or(object), "peakscaler")?),
@@ -150,8 +152,24 @@ impl BacktestArguments {
         let mut notes: Vec<String> = objects.iter().flat_map(|object| object.notes.clone()).collect();
         notes.push(learned_note(&history, start));
         notes.extend(history.missing_note());
-        let assumptions = std::mem::take(&mut centre.assumptions);
+        notes.extend(cell.scenario().clock_changes_note());
+        let mut assumptions = std::mem::take(&mut centre.assumptions);
+        assumptions.push(self.moments());
         Ok(Contest { contestants, assumptions, notes })
+    }
+
+    /// What is taken from the history as it is, and what is drawn.
+    fn moments(&self) -> Assumption {
+        let clusters = if self.dispersion > 1.0 {
+            format!("clustered by the minute, dispersion {}", self.dispersion)
+        } else {
+            "evenly at random".to_owned()
+        };
+        let value = format!(
+            "as many as its count says, at moments drawn from seed {} ({clusters})",
+            self.centre.seed
+        );
+        Assumption { what: "the orders of a row", value, source: "history" }
     }
 
     fn of_scenarios(
@@ -172,7 +190,14 @@ impl BacktestArguments {
                 let keda = KedaSqs::with_defaults();
                 contestants.push(Contestant::new("KEDA aws-sqs-queue, its defaults", cell.clone(), keda));
             }
-            contestants.push(Contestant::new("peakscaler", cell.clone(), CorePolicy::ours(&cell)));
+            // beside a ScaledObject ours has its bounds and pace, as with a history
+            let bounds = against.filter(|against| against.ours.is_some()).or(object);
+            let ours = match bounds {
+                Some(object) => under(&cell, object, object.ours.as_ref().map(|ours| &*ours.policy))?,
+                None => cell.clone(),
+            };
+            let policy = CorePolicy::ours(&ours);
+            contestants.push(Contestant::new("peakscaler", ours, policy));
             let mut notes: Vec<String> =
                 object.iter().chain(&against).flat_map(|object| object.notes.clone()).collect();
             if cell.scenario().history_days == 0 {
@@ -180,6 +205,7 @@ impl BacktestArguments {
                     "the scenario has no history_days: peakscaler runs without a learned forecast".to_owned(),
                 );
             }
+            notes.extend(cell.scenario().clock_changes_note());
             contests.push(Contest { contestants, assumptions: Vec::new(), notes });
         }
         Ok(contests)
@@ -187,22 +213,13 @@ impl BacktestArguments {
 
     /// A ScaledObject in a scenario: its triggers, bounds and pace, in the scenario's centre.
     fn in_scenario(cell: &Cell, object: &ScaledObject, name: &str) -> anyhow::Result<Contestant> {
-        let scenario = cell.scenario();
-        let pods = crate::replay::scenario::Pods {
-            min: object.min_replicas,
-            max: object.max_replicas,
-            initial: scenario.pods.initial.clamp(object.min_replicas, object.max_replicas),
-            ..scenario.pods.clone()
-        };
-        let keda = crate::replay::scenario::Keda {
-            polling_seconds: object.polling_seconds,
-            cooldown_seconds: object.cooldown_seconds,
-            ..scenario.keda.clone()
-        };
-        let bounded = cell.under(pods, scenario.nodes.clone(), keda)?;
         match (object.policy(), &object.ours) {
-            (Some(policy), _) => Ok(Contestant::new(&format!("{name}: {}", policy.name()), bounded, policy)),
+            (Some(policy), _) => {
+                let bounded = under(cell, object, None)?;
+                Ok(Contestant::new(&format!("{name}: {}", policy.name()), bounded, policy))
+            }
             (None, Some(ours)) => {
+                let bounded = under(cell, object, Some(&*ours.policy))?;
                 let workload = Workload::new(ours.policy.clone());
                 let policy = CorePolicy::new(name, workload).with_behavior(object.behavior.clone());
                 Ok(Contestant::new(&format!("{name}: peakscaler"), bounded, policy))
@@ -210,6 +227,27 @@ impl BacktestArguments {
             (None, None) => unreachable!("a ScaledObject without a trigger is refused when it is read"),
         }
     }
+}
+
+/// A scenario's centre under a ScaledObject's bounds and pace, and those of a trigger of ours.
+fn under(cell: &Cell, object: &ScaledObject, ours: Option<&Policy>) -> anyhow::Result<Cell> {
+    let scenario = cell.scenario();
+    let initial = scenario.pods.initial.clamp(object.min_replicas, object.max_replicas);
+    let pods = Pods { min: object.min_replicas, max: object.max_replicas, initial, ..scenario.pods.clone() };
+    let keda = Keda {
+        polling_seconds: object.polling_seconds,
+        cooldown_seconds: object.cooldown_seconds,
+        ..scenario.keda.clone()
+    };
+    Ok(cell.under(within(pods, ours), scenario.nodes.clone(), keda)?)
+}
+
+/// The HPA's bounds, narrowed by those of a trigger of ours: it asks for nothing beyond them.
+fn within(pods: Pods, ours: Option<&Policy>) -> Pods {
+    let Some(policy) = ours else { return pods };
+    let max = pods.max.min(policy.max_replicas);
+    let min = pods.min.max(policy.min_replicas).min(max);
+    Pods { min, max, initial: pods.initial.clamp(min, max), ..pods }
 }
 
 /// Ours as it would have stood on the first morning: with all of the history before it learned.
@@ -254,5 +292,5 @@ fn learned_note(history: &Recorded, start: jiff::Timestamp) -> String {
 
 fn dispersion(text: &str) -> Result<f64, String> {
     let value = text.parse::<f64>().ok().filter(|value| (1.0..=100.0).contains(value));
-    value.ok_or_else(|| format!("{text:?} is not a number from 1 (Poisson) to 100"))
+    value.ok_or_else(|| format!("{text:?} is not a number from 1 (evenly at random) to 100"))
 }

@@ -7,6 +7,7 @@ mod history;
 use anyhow::bail;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::core::{CutOff, Policy, ServiceRate};
@@ -49,7 +50,7 @@ pub(super) struct CentreArguments {
     #[arg(long, value_name = "PODS", allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pods_per_node: Option<u32>,
     /// Most nodes that the NodePool's limits allow; default: none
-    #[arg(long, value_name = "NODES", allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(0..))]
+    #[arg(long, value_name = "NODES", allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(1..))]
     node_limit: Option<u32>,
     /// The workers' terminationGracePeriodSeconds; default: 30s
     #[arg(long, value_name = "DURATION", allow_hyphen_values = true, value_parser = seconds)]
@@ -67,10 +68,13 @@ pub(super) struct CentreArguments {
 struct CutOffs(Vec<CutOff>);
 
 /// A figure that the simulation rests on, and where it comes from.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub(super) struct Assumption {
+    /// What is assumed.
     pub(super) what: &'static str,
+    /// Its value, with the unit.
     pub(super) value: String,
+    /// Where it comes from: a flag, the trigger, the cluster, the history or a default.
     pub(super) source: &'static str,
 }
 

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use clap::ValueEnum;
 
+use super::report::fields::render_report_docs;
 use crate::replay::scenario::docs::render_scenario_docs;
 use crate::telemetry::catalogue::render_metrics_docs;
 use crate::trigger::docs::render_metadata_docs;
@@ -24,6 +25,8 @@ enum Document {
     Metrics,
     /// What a scenario file may hold: docs/scenarios.md.
     Scenarios,
+    /// What `backtest --output json` writes: docs/reports.md.
+    Reports,
     /// The custom resource: manifests/peakcalendar.yaml.
     PeakCalendar,
 }
@@ -37,6 +40,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         Document::Metadata => render_metadata_docs(),
         Document::Metrics => render_metrics_docs(),
         Document::Scenarios => render_scenario_docs(),
+        Document::Reports => render_report_docs(),
         Document::PeakCalendar => crate::calendar::resource::manifest()?,
     };
     std::io::stdout().lock().write_all(text.as_bytes())?;

@@ -9,6 +9,7 @@ mod cluster;
 mod demand;
 mod figures;
 mod html;
+mod raises;
 mod runs;
 
 use std::path::PathBuf;
@@ -16,10 +17,11 @@ use std::process::ExitCode;
 
 use anyhow::{bail, ensure};
 use jiff::civil::Date;
+use jiff::tz::TimeZone;
 
 use super::centre::{CentreArguments, Recorded, date, read_calendar};
 use super::report::ReportArguments;
-use crate::core::demand::calendar::{CalendarSpec, PeakSpec};
+use crate::core::demand::calendar::{Calendar, CalendarSpec, PeakSpec};
 use crate::observe::WorkloadId;
 use crate::replay::keda::ScaledObject;
 use cluster::FromCluster;
@@ -29,15 +31,16 @@ use runs::{Around, Limits, live_through};
 
 /// Arguments of `plan`.
 #[derive(Debug, clap::Args)]
+#[command(group(clap::ArgGroup::new("workload").required(true).args(["scaledobject", "from_cluster"])))]
 pub(super) struct PlanArguments {
     /// Orders of the past: CSV with lines `timestamp,count`, local times on a regular grid
     #[arg(long, value_name = "FILE")]
     history: PathBuf,
     /// The ScaledObject in force: bounds, behaviour, and what peakscaler's trigger says
-    #[arg(long, value_name = "FILE", required_unless_present = "from_cluster")]
+    #[arg(long, value_name = "FILE")]
     scaledobject: Option<PathBuf>,
     /// The same out of the cluster of the kubeconfig, with nodes' shape and limits, lead times, quotas and `PeakCalendar`s
-    #[arg(long, value_name = "NAMESPACE/NAME", conflicts_with = "scaledobject", value_parser = workload)]
+    #[arg(long, value_name = "NAMESPACE/NAME", value_parser = workload)]
     from_cluster: Option<WorkloadId>,
     /// Karpenter's NodePool for the workers; default: the trigger's nodePool
     #[arg(long, value_name = "NAME", requires = "from_cluster")]
@@ -102,7 +105,10 @@ pub(super) fn run(arguments: &PlanArguments) -> anyhow::Result<ExitCode> {
     };
     let around = Around { object, calendar: &calendar, limits };
     let runs = live_through(&centre, &demand, &around)?;
-    let report = Report::new(arguments, &centre, object, &demand, &runs, (limits, deciding));
+    let mut report = Report::new(arguments, &centre, object, &demand, &runs, (limits, deciding));
+    let level = report.advised_level();
+    let raises = raises::needed(&centre, &demand, &around, (&runs[level], level))?;
+    report.advise(&raises, &centre.zone);
     arguments.report.tell(&report, Report::text, |report| html::page(report, &centre.zone))?;
     Ok(if report.fails { ExitCode::from(2) } else { ExitCode::SUCCESS })
 }
@@ -124,6 +130,12 @@ impl PlanArguments {
         spec.time_zone.get_or_insert_with(|| zone.to_owned());
         if let Some(uplift) = self.uplift {
             let last = on.checked_add(jiff::Span::new().days(i64::from(self.days) - 1))?;
+            if let Some(peak) = known_peak(&spec, (on, last), zone) {
+                bail!(
+                    "--uplift {uplift}: the calendar has {} on these days already, and both would not add up; leave out --uplift, or that entry and give the rest by --calendar",
+                    in_words(peak)
+                );
+            }
             spec.peaks.push(PeakSpec {
                 name: format!("--uplift {uplift}"),
                 from: on.to_string(),
@@ -135,6 +147,29 @@ impl PlanArguments {
         }
         Ok(spec)
     }
+}
+
+/// An entry of the calendar for all orders on the days planned: of two such only one would count.
+fn known_peak<'a>(spec: &'a CalendarSpec, (on, last): (Date, Date), zone: &str) -> Option<&'a PeakSpec> {
+    let zone = TimeZone::get(zone).ok()?;
+    let midnight = |date: Date| date.to_zoned(zone.clone()).ok().map(|midnight| midnight.timestamp());
+    let (from, to) = (midnight(on)?, midnight(last.tomorrow().ok()?)?);
+    // what is wrong with it is told where it is used
+    let calendar = Calendar::new(spec).ok()?;
+    let spans = spec.peaks.iter().zip(calendar.entries());
+    let mut here = spans.filter(|(_, (_, start, end))| *start < to && from < *end);
+    here.find(|(peak, _)| peak.by.is_none()).map(|(peak, _)| peak)
+}
+
+/// An entry as messages name it.
+fn in_words(peak: &PeakSpec) -> String {
+    let rise = match (peak.uplift, peak.orders, peak.orders_per_hour) {
+        (Some(uplift), ..) => format!("uplift {uplift}"),
+        (None, Some(orders), _) => format!("{orders} orders"),
+        (None, None, Some(orders)) => format!("{orders} orders an hour"),
+        (None, None, None) => "a peak".to_owned(),
+    };
+    format!("{:?} ({rise}, {} to {})", peak.name, peak.from, peak.to)
 }
 
 fn workload(text: &str) -> Result<WorkloadId, String> {

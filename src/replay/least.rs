@@ -85,7 +85,10 @@ impl Capacity {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+    use crate::core::CutOff;
     use crate::replay::scenario::Goal;
 
     fn orders(arrivals: Vec<Millis>) -> Orders {
@@ -118,6 +121,55 @@ mod tests {
             let expected = brute(&spans, scenario.service.mean_seconds);
             let found = least_peak(&scenario, &orders(arrivals), 0, scenario.end());
             assert!((found - expected).abs() < 2e-3, "{found} {expected}");
+        }
+    }
+
+    /// Whether so many replicas, as one fluid server, finish each order by its own due time.
+    fn served_in_time(spans: &[(f64, f64)], work: f64, replicas: f64) -> bool {
+        let mut free = 0.0_f64;
+        spans.iter().all(|(arrival, due)| {
+            free = free.max(*arrival) + work / replicas;
+            free <= due + 1e-9
+        })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(200))]
+
+        /// Two carriers, of whom the later cut-off may have the earlier dispatch, with a wait and without.
+        #[test]
+        fn with_cut_offs_it_is_the_least_that_serves_each_in_time(
+            mut arrivals in prop::collection::vec(0_i64..9_000_000, 1..60),
+            carriers in prop::collection::vec((600_u32..9_000, 60_u32..3_000), 1..4),
+            wait in prop_oneof![Just(None), (60.0_f64..2_000.0).prop_map(Some)],
+        ) {
+            arrivals.sort_unstable();
+            let cut_offs = carriers.iter().map(|(at, within)| CutOff {
+                name: "carrier".to_owned(),
+                weekdays: [true; 7],
+                at_seconds_of_day: *at,
+                within_seconds: f64::from(*within),
+            });
+            let goal = Goal { target_wait_seconds: wait, cut_offs: cut_offs.collect() };
+            let scenario = Scenario { goal, ..Scenario::default() };
+            let work = scenario.service.mean_seconds;
+            let due = |at: f64| {
+                // the first cut-off that it makes, today's or tomorrow's, and of two at once the nearer dispatch
+                let days = [0.0, 86_400.0].into_iter();
+                let moments = days.flat_map(|day| carriers.iter().map(move |(at, within)| {
+                    (day + f64::from(*at), day + f64::from(*at + *within))
+                }));
+                let made = moments.filter(|(cut_off, _)| *cut_off >= at).min_by(|one, other| {
+                    one.0.total_cmp(&other.0).then(one.1.total_cmp(&other.1))
+                });
+                let dispatch = made.map_or(f64::INFINITY, |(_, dispatch)| dispatch - work);
+                wait.map_or(dispatch, |wait| dispatch.min(at + wait))
+            };
+            let spans: Vec<_> = arrivals.iter().map(|&at| (seconds(at), due(seconds(at)))).collect();
+            let found = least_peak(&scenario, &orders(arrivals), 0, scenario.end());
+            prop_assert!(served_in_time(&spans, work, found + 2e-3), "{found} is not enough");
+            // as near to nothing as this it may be nothing
+            prop_assert!(found < 3e-3 || !served_in_time(&spans, work, found - 2e-3), "{found} is more than enough");
         }
     }
 

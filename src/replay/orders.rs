@@ -8,8 +8,10 @@ use rand_distr::{Distribution, Gamma, Poisson, StandardNormal};
 use super::scenario::{Generator, Imports, OrderSource, Scenario, ScenarioError};
 use super::units::{DAY, Millis, SECOND, millis, timestamp};
 
+mod rows;
 mod trace;
 
+pub use rows::Row;
 pub use trace::OrdersError;
 
 const MINUTE: Millis = 60 * SECOND;
@@ -85,10 +87,12 @@ impl Orders {
         Ok(Self { arrivals, work, history })
     }
 
-    /// Draws the orders of a scenario from the rates of a recorded series: orders a minute over the
-    /// scenario's days. What came before is left to whoever has the series.
-    pub fn of_rates(scenario: &Scenario, rates: &[f64], dispersion: f64) -> Self {
-        let arrivals = spread(rates, dispersion, &mut random(scenario.seed, Stream::Arrivals));
+    /// The orders of a scenario as a series recorded them: the count of each row stands, the moments
+    /// within it are drawn by `rates`, orders a minute over the scenario's days. What came before is
+    /// left to whoever has the series.
+    pub fn of_rows(scenario: &Scenario, rows: &[Row], rates: &[f64], dispersion: f64) -> Self {
+        let mut random = random(scenario.seed, Stream::Arrivals);
+        let arrivals = rows::spread_rows(rows, rates, dispersion, scenario.end(), &mut random);
         let work = work(scenario, arrivals.len());
         Self { arrivals, work, history: Vec::new() }
     }

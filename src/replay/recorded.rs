@@ -2,10 +2,10 @@
 
 use jiff::Timestamp;
 
-use super::orders::{Orders, between_middles};
+use super::orders::{Orders, Row, between_middles};
 use super::run::Cell;
 use super::scenario::{MOST_ORDERS_A_DAY, Scenario, ScenarioError};
-use super::units::{DAY, index, millis};
+use super::units::{SECOND, index, millis};
 use crate::core::Interval;
 
 /// Bins of at least this many minutes are drawn from the middle of one to that of the next, since a
@@ -14,7 +14,8 @@ const SMOOTH_FROM_MINUTES: usize = 15;
 const MINUTES_A_DAY: usize = 1_440;
 
 /// A cell of the scenario's days whose orders are those of a history; `step_seconds` is its grid.
-/// Orders come at random within the grid, with the given variance over mean of a minute's count.
+/// Each row keeps its count of orders; they come at random within it, clustered by the minute as the
+/// index of dispersion says (1: evenly at random).
 ///
 /// # Errors
 /// When the scenario contradicts itself, or a day has more orders than can be lived through.
@@ -24,23 +25,30 @@ pub fn cell_of(
     step_seconds: i64,
     dispersion: f64,
 ) -> Result<Cell, ScenarioError> {
-    let rates = rates(scenario.origin(), index(scenario.end() / DAY), history, step_seconds);
+    let rates = rates(scenario.origin(), index(scenario.end() / (60 * SECOND)), history, step_seconds);
     let most = rates.chunks(MINUTES_A_DAY).map(|day| day.iter().sum()).fold(0.0, f64::max);
     if most > MOST_ORDERS_A_DAY {
         let problem =
             format!("orders: {most:.0} on one day, must be {MOST_ORDERS_A_DAY} at most to be lived through");
         return Err(ScenarioError::Invalid { name: scenario.name, problems: vec![problem] });
     }
-    let orders = Orders::of_rates(&scenario, &rates, dispersion);
+    let rows = rows(scenario.origin(), history);
+    let orders = Orders::of_rows(&scenario, &rows, &rates, dispersion);
     Cell::with_orders(scenario, orders)
 }
 
-/// Orders a minute over `days` of 24 hours from `origin` on; a step that no interval knows has none.
-fn rates(origin: Timestamp, days: usize, history: &[Interval], step_seconds: i64) -> Vec<f64> {
+/// The history in the scenario's time.
+fn rows(origin: Timestamp, history: &[Interval]) -> Vec<Row> {
+    let at = |moment: Timestamp| millis(moment.duration_since(origin).as_secs_f64());
+    let rows = history.iter();
+    rows.map(|one| Row { from: at(one.from), to: at(one.to), count: one.count }).collect()
+}
+
+/// Orders a minute over so many minutes from `origin` on; a step that no interval knows has none.
+fn rates(origin: Timestamp, length: usize, history: &[Interval], step_seconds: i64) -> Vec<f64> {
     let minutes = index((step_seconds / 60).max(1));
-    let bins_a_day = MINUTES_A_DAY / minutes;
     // one more at both ends, so that the edges are drawn as the middle is
-    let mut bins = vec![0.0; days * bins_a_day + 2];
+    let mut bins = vec![0.0; length.div_ceil(minutes) + 2];
     let width = millis(minutes as f64 * 60.0);
     for interval in history {
         let from = millis(interval.from.duration_since(origin).as_secs_f64());
@@ -56,6 +64,7 @@ fn rates(origin: Timestamp, days: usize, history: &[Interval], step_seconds: i64
     };
     rates.truncate(rates.len() - minutes);
     rates.drain(..minutes);
+    rates.truncate(length);
     rates
 }
 
@@ -87,10 +96,10 @@ mod tests {
     fn rates_keep_the_orders() {
         let origin: Timestamp = "2026-11-24T23:00:00Z".parse().unwrap();
         let steady: Vec<Interval> = (-5..60).map(|at| hour(origin, at, 120.0)).collect();
-        let found = rates(origin, 2, &steady, 3600);
-        assert_eq!(found.len(), 2 * 1440);
+        let found = rates(origin, 2 * MINUTES_A_DAY, &steady, 3600);
+        assert_eq!(found.len(), 2 * MINUTES_A_DAY);
         assert!(found.iter().all(|rate| (rate - 2.0).abs() < 1e-9));
-        let single = rates(origin, 1, &[hour(origin, 5, 60.0)], 3600);
+        let single = rates(origin, MINUTES_A_DAY, &[hour(origin, 5, 60.0)], 3600);
         assert!((single.iter().sum::<f64>() - 60.0).abs() < 1e-6);
         let peak = single.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1)).unwrap().0;
         assert!((peak.cast_signed() - 330).abs() <= 1, "in the middle of its hour: {peak}");
@@ -104,8 +113,24 @@ mod tests {
             Interval { from: origin, to, count: 3.0 },
             Interval { from: to, to: to + jiff::SignedDuration::from_secs(30), count: 4.0 },
         ];
-        let found = rates(origin, 1, &halves, 30);
+        let found = rates(origin, MINUTES_A_DAY, &halves, 30);
         assert!((found[0] - 7.0).abs() < 1e-9 && found[1].abs() < 1e-9);
+    }
+
+    #[test]
+    fn each_hour_has_its_orders_whatever_the_seed() {
+        for seed in 1..5 {
+            let scenario = Scenario { seed, days: 2, warm_up_days: 1, ..Scenario::default() };
+            let origin = scenario.origin();
+            let past: Vec<Interval> = (-30..60).map(|at| hour(origin, at, (at * at % 97) as f64)).collect();
+            let cell = cell_of(scenario, &past, 3600, 1.5).unwrap();
+            for at in 0..48_i64 {
+                let span = at * crate::replay::units::HOUR..(at + 1) * crate::replay::units::HOUR;
+                let found = cell.orders().arrivals.iter().filter(|moment| span.contains(*moment)).count();
+                assert_eq!(i64::try_from(found).unwrap(), at * at % 97, "hour {at} of seed {seed}");
+            }
+            assert_eq!(cell.orders().work.len(), cell.orders().len());
+        }
     }
 
     #[test]

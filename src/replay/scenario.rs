@@ -15,6 +15,7 @@ use crate::core::CutOff;
 use crate::core::demand::calendar::{Calendar, CalendarSpec};
 use crate::trigger::yaml;
 
+mod clock;
 mod cut_offs;
 mod defaults;
 pub mod docs;
@@ -78,6 +79,10 @@ pub struct Scenario {
     pub start: Date,
     /// Days simulated, warm-up included.
     pub days: u32,
+    /// How long they are all together, where the clocks change on one; else so many times 24 hours. No file says
+    /// it: a day of 23 or 25 hours has no account of its own.
+    #[serde(skip)]
+    pub length: Option<Millis>,
     /// First days that are simulated and not scored.
     pub warm_up_days: u32,
     /// Where the orders come from.
@@ -125,7 +130,7 @@ pub struct Trace {
     /// Scales the days taken so that a median day with orders has this many; default as recorded.
     #[serde(default)]
     pub median_day_orders: Option<f64>,
-    /// Variance over mean of the orders in one minute; 1 is Poisson.
+    /// Variance over mean of the orders in one minute; 1 is Poisson. Counts are drawn anew around those recorded (a history of `backtest` keeps its own).
     #[serde(default = "one")]
     pub dispersion: f64,
     /// Draws the rate between the middles of bins, not as steps.
@@ -435,7 +440,7 @@ impl Scenario {
 
     /// End of the simulated time.
     pub fn end(&self) -> Millis {
-        i64::from(self.days) * DAY
+        self.length.unwrap_or(i64::from(self.days) * DAY)
     }
 
     /// End of the warm-up, from which scores count.

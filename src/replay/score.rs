@@ -1,6 +1,7 @@
 //! How good a run was: late orders, waits, and what it cost over what had to be.
 
 use hdrhistogram::Histogram;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::orders::Orders;
@@ -12,7 +13,7 @@ use super::world::{Outcomes, Tally};
 const MISS_APART: Millis = 1_800 * SECOND;
 
 /// The score of one policy in one scenario, warm-up left out.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Score {
     /// The policy.
     pub policy: String,
@@ -51,14 +52,14 @@ pub struct Score {
     /// Times at which orders began to be late, half an hour and more apart.
     pub misses: u32,
     /// Minutes from the warning to the first late order, the mean over all misses, a miss without
-    /// one counting as none; `None` where the policy never warns or nothing was missed.
+    /// one counting as none; null in JSON where the policy never warns or nothing was missed.
     pub warning_minutes: Option<f64>,
     #[serde(skip)]
     waits: Histogram<u32>,
 }
 
 /// One day's orders, by the day of arrival, and what the day cost.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, JsonSchema)]
 pub struct DayScore {
     /// Orders scored.
     pub orders: u32,
@@ -189,6 +190,7 @@ impl Judged {
         let dispatches = scenario.dispatches(&orders.arrivals);
         let wait = scenario.goal.target_wait_seconds.map(millis);
         let mut days = day_costs(scenario, tally);
+        let last = days.len() - 1;
         let mut waits = waits();
         let mut late_at = Vec::new();
         let first = orders.arrivals.partition_point(|arrival| *arrival < from);
@@ -200,7 +202,8 @@ impl Judged {
                 continue; // whether it is late lies beyond the simulated time
             }
             let start = outcomes.starts[order];
-            let day = &mut days[index((arrival - from) / DAY)];
+            // hours beyond the last whole day are booked on it
+            let day = &mut days[index((arrival - from) / DAY).min(last)];
             day.orders += 1;
             if start > due || outcomes.completions[order] > dispatch {
                 day.late += 1;
@@ -231,7 +234,11 @@ fn day_costs(scenario: &Scenario, tally: &Tally) -> Vec<DayScore> {
         node_hours: day.node_seconds() / 3_600.0,
         ..DayScore::default()
     });
-    costs.collect()
+    let mut days: Vec<DayScore> = costs.collect();
+    if days.is_empty() {
+        days.push(DayScore::default()); // a single day of 23 hours
+    }
+    days
 }
 
 /// Misses among the sorted moments at which orders became late, and the mean minutes of warning.

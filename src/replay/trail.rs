@@ -74,6 +74,11 @@ impl Trail {
         Self { score, points, late }
     }
 
+    /// Hours of nodes, those on their way included. The score's account is of whole days of 24 hours.
+    pub fn node_hours(&self) -> f64 {
+        self.points.iter().map(|point| f64::from(point.nodes)).sum::<f64>() * seconds(STEP) / 3_600.0
+    }
+
     /// The points in `[from, to)`.
     pub fn between(&self, from: Millis, to: Millis) -> &[Point] {
         let first = self.points.partition_point(|point| point.at < from);
@@ -99,6 +104,7 @@ mod tests {
         assert!(trail.score.late > 0);
         assert!(trail.score.wait_max_seconds > 60.0, "late orders waited for more than a minute");
         assert_eq!(trail.late.len(), trail.score.late as usize);
+        assert!((trail.node_hours() / trail.score.node_hours - 1.0).abs() < 0.01);
         assert_eq!(trail.between(10 * STEP, 20 * STEP).len(), 10);
     }
 }

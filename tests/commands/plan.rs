@@ -1,6 +1,6 @@
 //! `peakscaler plan`.
 
-use crate::support::{Folder, OURS, assert_page, json};
+use crate::support::{Folder, KEDA, OURS, assert_page, json};
 
 const USUAL: &str = "plan --history orders.csv --scaledobject ours.yaml --service-time 60s";
 
@@ -64,6 +64,65 @@ fn the_plan_is_hour_by_hour_at_each_quantile() {
 }
 
 #[test]
+fn a_limit_is_raised_only_where_that_keeps_orders() {
+    let folder = Folder::new();
+    folder.write("keda.yaml", &KEDA.replace("maxReplicaCount: 30", "maxReplicaCount: 34"));
+    let history = concat!(env!("CARGO_MANIFEST_DIR"), "/data/bike_sharing_hourly.csv");
+    folder.write("bike.csv", &std::fs::read_to_string(history).unwrap());
+    let command = "plan --history bike.csv --scaledobject keda.yaml --service-time 90s --grace 5m --target-wait 5m \
+        --uplift 2.5 --on 2012-11-23 --node-limit 10 --quantiles 0.9 --output json";
+    let report = json(&folder.says(command, 2));
+    let sentence = report["sentences"][0].as_str().unwrap();
+    // ten nodes hold forty pods; what is needed without limits is more for a while
+    assert!(report["limits"][1]["needed"][0].as_u64().unwrap() > 10, "{report}");
+    assert!(
+        sentence.starts_with("Raise maxReplicaCount to ") && !sentence.contains("NodePool"),
+        "{sentence}"
+    );
+    let raised = sentence.split(' ').nth(3).unwrap();
+    folder.write("keda.yaml", &KEDA.replace("maxReplicaCount: 30", &format!("maxReplicaCount: {raised}")));
+    let text = folder.says(command.trim_end_matches(" --output json"), 0);
+    // ten nodes are still fewer than are taken without a limit, and nothing fails by that
+    let limit = text.lines().find(|line| line.contains("NodePool limit (nodes)")).unwrap();
+    assert!(!limit.contains('!'), "{limit}");
+}
+
+#[test]
+fn late_orders_stand_in_the_hour_in_which_they_come() {
+    let folder = Folder::new();
+    folder.write("keda.yaml", &KEDA.replace("maxReplicaCount: 30", "maxReplicaCount: 1"));
+    let command = USUAL.replace("ours.yaml", "keda.yaml");
+    let flags = "--time-zone Europe/Prague --cut-offs DPD_daily_14:00+45m --uplift 3 --on 2026-11-11";
+    let report = json(&folder.says(&format!("{command} {flags} --quantiles 0.9 --output json"), 2));
+    let late: Vec<u64> =
+        report["hours"].as_array().unwrap().iter().map(|hour| hour["late"][0].as_u64().unwrap()).collect();
+    let lost = report["cut_offs"][0]["lost"][0].as_u64().unwrap();
+    assert!(lost > 0);
+    assert_eq!(late[..14].iter().sum::<u64>(), lost, "those of before 14:00: {late:?}");
+    assert_eq!(late[14..].iter().sum::<u64>(), 0, "those after it are not due: {late:?}");
+}
+
+#[test]
+fn orders_that_wait_for_the_next_cut_off_are_told() {
+    let folder = Folder::new();
+    let command = USUAL.replace("ours.yaml", "keda.yaml") + " --on 2026-11-11 --uplift 20 --quantiles 0.9";
+    let told = |flags: &str| {
+        let flags = format!("{command} --time-zone Europe/Prague --cut-offs {flags} --output json");
+        let output = folder.run(&flags);
+        json(&String::from_utf8(output.stdout).unwrap())["notes"].to_string()
+    };
+    let notes = told("DPD_daily_14:00+45m");
+    assert!(
+        notes.contains("at Thu 00:00 ") && notes.contains(" orders wait for the next cut-off"),
+        "{notes}"
+    );
+    for flags in ["DPD_daily_14:00+45m --target-wait 5m", "DPD_daily_23:00+45m"] {
+        let notes = told(flags);
+        assert!(!notes.contains("for the next cut-off"), "{notes}");
+    }
+}
+
+#[test]
 fn thousands_are_parted_in_every_figure_of_the_text() {
     let folder = Folder::new();
     let output = folder.run(&format!("{USUAL} --uplift 20 --on 2026-11-11 --quantiles 0.9"));
@@ -100,10 +159,39 @@ fn a_calendar_closes_a_day() {
 }
 
 #[test]
+fn an_uplift_beside_a_peak_of_the_calendar_is_refused() {
+    let folder = Folder::new();
+    let write = |peak: &str| {
+        let document = format!("timeZone: Europe/Prague\npeaks: [{{name: Singles day, {peak}}}]\n");
+        folder.write("peaks.yaml", &document);
+    };
+    let command = format!("{USUAL} --calendar peaks.yaml --uplift 2.5 --on 2026-11-11 --quantiles 0.9");
+    for (peak, told) in [
+        ("from: 2026-11-10, to: 2026-11-11, uplift: 3", "uplift 3, 2026-11-10 to 2026-11-11"),
+        ("from: 2026-11-12, to: 2026-11-12, uplift: 3, ramp: 6h", "uplift 3, 2026-11-12 to 2026-11-12"),
+        ("from: 2026-11-11T10:00, to: 2026-11-11T12:00, orders: 900", "900 orders, "),
+    ] {
+        write(peak);
+        let error = folder.refuses(&command);
+        let expected = format!("--uplift 2.5: the calendar has \"Singles day\" ({told}");
+        assert!(error.contains(&expected), "{error}");
+    }
+    // another day's, and one shop's, count beside it
+    for peak in [
+        "from: 2026-11-10, to: 2026-11-10, uplift: 3",
+        "from: 2026-11-11, to: 2026-11-11, orders: 900, by: Acme",
+    ] {
+        write(peak);
+        folder.says(&command, 0);
+    }
+}
+
+#[test]
 fn bad_input_is_named() {
     let folder = Folder::new();
     folder.write("short.csv", "timestamp,count\n2026-11-02T00:00:00,1\n2026-11-02T01:00:00,1\n");
     folder.write("day.csv", &crate::support::history(2));
+    folder.write("cron.yaml", &KEDA.replace("0 18 * * *", "0 25 * * *"));
     let mut shown = String::new();
     for arguments in [
         format!("{USUAL} --at 0.8"),
@@ -113,8 +201,36 @@ fn bad_input_is_named() {
         USUAL.replace("orders.csv", "missing.csv"),
         USUAL.replace(" --service-time 60s", ""),
         format!("{USUAL} --calendar missing.yaml"),
+        format!("{USUAL} --node-limit 0"),
+        USUAL.replace(" --scaledobject ours.yaml", ""),
+        format!("{USUAL} --from-cluster shop/pickers"),
+        USUAL.replace("ours.yaml", "cron.yaml"),
     ] {
         shown.push_str(&folder.refuses(&arguments));
     }
     insta::assert_snapshot!(shown);
+}
+
+#[test]
+fn days_on_which_the_clocks_change_are_planned_whole() {
+    let folder = Folder::new();
+    folder.write("ours.yaml", &OURS.replace("14:00+45m", "23:30+29m"));
+    for (on, length, last) in
+        [("2027-03-28", 23, "2027-03-28T21:00:00Z"), ("2027-10-31", 25, "2027-10-31T22:00:00Z")]
+    {
+        let command = format!("{USUAL} --on {on} --quantiles 0.9");
+        let report = json(&folder.says(&format!("{command} --output json"), 0));
+        let hours = report["hours"].as_array().unwrap();
+        assert_eq!((hours.len(), hours[hours.len() - 1]["from"].as_str()), (length, Some(last)), "{on}");
+        let cut_offs = report["cut_offs"].as_array().unwrap();
+        assert_eq!(cut_offs.len(), 1, "{on}");
+        let all = report["totals"][0]["orders"].as_f64().unwrap();
+        assert!(cut_offs[0]["orders"][0].as_f64().unwrap() > 0.7 * all, "{on}: {}", cut_offs[0]);
+        let node_hours = report["totals"][0]["node_hours"].as_f64().unwrap();
+        assert!(node_hours > length as f64 - 1.0, "{on}: {node_hours}");
+        let note = format!("the clocks change on {on}: {length} hours are planned");
+        let text = folder.says(&command, 0);
+        assert!(text.contains(&note), "{text}");
+        assert_eq!(text.contains("02:00 CEST") && text.contains("02:00 CET"), length == 25, "{text}");
+    }
 }

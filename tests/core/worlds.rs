@@ -188,3 +188,20 @@ fn a_counter_a_minute_late_makes_no_slow_workers_of_a_step() {
         assert!(outcome.late == 0 && f64::from(outcome.peak) < 1.6 * 40.0, "{text}; 40 are needed");
     }
 }
+
+#[test]
+fn dispatches_are_kept_beside_any_wait() {
+    for seed in seeds(8) {
+        let mut world = draw::with_cut_offs(seed);
+        (world.slow, world.lumps) = (None, (0, 1.0, 1));
+        (world.instruments.arrivals_delay, world.instruments.completions_delay) = (Some(60), Some(60));
+        let least = 6.0 * (world.pod_lead + world.nodes.map_or(0.0, |(lead, _)| lead)) + 600.0;
+        for cut_off in &mut world.policy.cut_offs {
+            cut_off.within_seconds = cut_off.within_seconds.max(least + 3.0 * world.service_seconds);
+        }
+        world.policy.target_wait_seconds = world.policy.target_wait_seconds.map(|wait| wait.max(least));
+        let outcome = world.run();
+        let text = summary(&outcome, &world);
+        assert!(f64::from(outcome.late) <= 0.002 * f64::from(outcome.orders), "{text}");
+    }
+}

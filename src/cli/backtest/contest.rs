@@ -32,14 +32,18 @@ impl Contestant {
 
 /// Runs everybody, as many at a time as there are cores; one list of trails a contest.
 pub(in crate::cli) fn run_all(contests: &[Contest]) -> Vec<Vec<Trail>> {
+    run_on(std::thread::available_parallelism().map_or(1, std::num::NonZero::get), contests)
+}
+
+/// The same on at most so many threads; who runs on which makes no difference.
+fn run_on(threads: usize, contests: &[Contest]) -> Vec<Vec<Trail>> {
     let all: Vec<&Contestant> = contests.iter().flat_map(|contest| &contest.contestants).collect();
     let days: u32 = all.iter().map(|one| one.cell.scenario().days).sum();
     let bar = ProgressBar::new(u64::from(days) * 24).with_style(style());
     let next = AtomicUsize::new(0);
     let done: Vec<Mutex<Option<Trail>>> = all.iter().map(|_| Mutex::new(None)).collect();
-    let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get).min(all.len());
     std::thread::scope(|scope| {
-        for _ in 0..threads {
+        for _ in 0..threads.min(all.len()) {
             scope.spawn(|| {
                 while let Some((one, done)) =
                     Some(next.fetch_add(1, Ordering::Relaxed)).and_then(|at| all.get(at).zip(done.get(at)))
@@ -61,4 +65,45 @@ pub(in crate::cli) fn run_all(contests: &[Contest]) -> Vec<Vec<Trail>> {
 fn style() -> ProgressStyle {
     ProgressStyle::with_template("{bar:40} {pos}/{len} simulated hours, {eta} left")
         .unwrap_or_else(|_| ProgressStyle::default_bar())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::replay::policies::{CorePolicy, Fixed, KedaSqs};
+    use crate::replay::scenario::Scenario;
+
+    fn contests() -> Vec<Contest> {
+        let contest = |seed| {
+            let text = format!(
+                "seed: {seed}\ndays: 1\nwarm_up_days: 0\nsensors: {{sampling_seconds: 60}}\norders: {{generator: {{orders_per_day: 2000}}}}"
+            );
+            let cell = Cell::new(Scenario::parse(&text).unwrap()).unwrap();
+            let contestants = vec![
+                Contestant::new("keda", cell.clone(), KedaSqs::with_defaults()),
+                Contestant::new("ours", cell.clone(), CorePolicy::ours(&cell)),
+                Contestant::new("fixed", cell, Fixed::new(3)),
+            ];
+            Contest { contestants, assumptions: Vec::new(), notes: Vec::new() }
+        };
+        vec![contest(1), contest(2)]
+    }
+
+    #[test]
+    fn the_same_seed_gives_the_same_bytes_on_one_thread_or_two_or_many() {
+        let told = |threads| {
+            let trails = run_on(threads, &contests());
+            let scores: Vec<Vec<&_>> =
+                trails.iter().map(|trails| trails.iter().map(|trail| &trail.score).collect()).collect();
+            let points: Vec<_> = trails.iter().flatten().map(|trail| trail.points.clone()).collect();
+            (serde_json::to_string(&scores).unwrap(), points)
+        };
+        let one = told(1);
+        assert_eq!(one.0.matches("\"policy\"").count(), 6);
+        for threads in [2, 8] {
+            let many = told(threads);
+            assert_eq!(one.0, many.0, "{threads} threads");
+            assert!(one.1 == many.1, "{threads} threads");
+        }
+    }
 }

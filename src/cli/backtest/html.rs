@@ -3,7 +3,7 @@
 use jiff::tz::TimeZone;
 
 use super::contest::Contest;
-use super::figures::{ContestReport, Report};
+use super::figures::{ContestReport, Report, punctuality};
 use crate::cli::centre::Assumption;
 use crate::cli::report::chart::{Chart, Line};
 use crate::cli::report::page::Page;
@@ -13,6 +13,8 @@ use crate::replay::units::{DAY, HOUR, Millis, timestamp};
 
 /// Time that is drawn before and after the worst moment.
 const AROUND: Millis = 3 * HOUR;
+/// Waits longer than so many minutes are drawn in hours.
+const MOST_MINUTES: f64 = 180.0;
 /// Stretches that are drawn, at most.
 const MOST_STRETCHES: usize = 3;
 
@@ -28,7 +30,7 @@ pub(super) fn page(report: &Report, contests: &[Contest], trails: &[Vec<Trail>])
         }
         page.paragraph(&figures.subtitle());
         for (verdict, run) in figures.verdicts.iter().zip(&figures.runs[1..]) {
-            page.verdict(verdict, run.score.late > figures.runs[0].score.late);
+            page.verdict(verdict, punctuality(&figures.runs[0], run).is_gt());
         }
         tables(&mut page, figures);
         charts(&mut page, figures, contest, trails);
@@ -86,8 +88,7 @@ fn grounds(page: &mut Page, figures: &ContestReport) {
     }
     page.paragraph(
         "Simulated: a queue served first in, first out; workers whose time an order varies by half; lagging and noisy queue counters; \
-         KEDA's polling and the HPA's own arithmetic; nodes as Karpenter buys and removes them. The same random numbers for every setting. \
-         The moments of orders within a row of the history are drawn.",
+         KEDA's polling and the HPA's own arithmetic; nodes as Karpenter buys and removes them. The same random numbers for every setting.",
     );
 }
 
@@ -97,7 +98,8 @@ fn charts(page: &mut Page, figures: &ContestReport, contest: &Contest, trails: &
     let drawing = Drawing { figures, contest, trails, zone: &zone };
     page.subheading("The whole time, by hour");
     let (from, to) = (scenario.scored_from(), scenario.end());
-    let target = scenario.goal.target_wait_seconds.map(|wait| ("target wait".to_owned(), wait));
+    let (unit, seconds) = unit_of_waits(trails, (from, to));
+    let target = scenario.goal.target_wait_seconds.map(|wait| ("target wait".to_owned(), wait / seconds));
     let most =
         |value: fn(&Point) -> f64| move |points: &[Point]| points.iter().map(value).fold(0.0, f64::max);
     page.html(&drawing.hourly(
@@ -108,7 +110,8 @@ fn charts(page: &mut Page, figures: &ContestReport, contest: &Contest, trails: &
         most(|at| f64::from(at.wanted)),
     ));
     let wait = most(|at| at.oldest_wait_seconds);
-    page.html(&drawing.hourly("Longest wait of the first in line, seconds", from, to, target.clone(), wait));
+    let title = format!("Longest wait of the first in line, {unit}");
+    page.html(&drawing.hourly(&title, from, to, target.clone(), |points| wait(points) / seconds));
     for (moment, why) in worst(trails, figures, (from, to)) {
         let at = timestamp(scenario.origin(), moment).to_zoned(zone.clone());
         page.subheading(&format!("Around {}: {why}", at.strftime("%a %Y-%m-%d %H:%M")));
@@ -118,9 +121,16 @@ fn charts(page: &mut Page, figures: &ContestReport, contest: &Contest, trails: &
         page.html(&drawing.minutes("Replicas wanted", from, to, None, |at| f64::from(at.wanted)));
         page.html(&drawing.minutes("Replicas ready", from, to, None, |at| f64::from(at.ready)));
         page.html(&drawing.minutes("Nodes, there or on their way", from, to, None, |at| f64::from(at.nodes)));
-        let title = "Wait of the first in line, seconds";
-        page.html(&drawing.minutes(title, from, to, target.clone(), |at| at.oldest_wait_seconds));
+        let title = format!("Wait of the first in line, {unit}");
+        page.html(&drawing.minutes(&title, from, to, target.clone(), |at| at.oldest_wait_seconds / seconds));
     }
+}
+
+/// The unit in which the waits of a stretch read well, and its seconds; one for all charts of a page.
+fn unit_of_waits(trails: &[Trail], (from, to): (Millis, Millis)) -> (&'static str, f64) {
+    let points = trails.iter().flat_map(|trail| trail.between(from, to));
+    let longest = points.map(|point| point.oldest_wait_seconds).fold(0.0, f64::max);
+    if longest <= MOST_MINUTES * 60.0 { ("minutes", 60.0) } else { ("hours", 3_600.0) }
 }
 
 struct Drawing<'a> {
@@ -153,7 +163,7 @@ impl Drawing<'_> {
         from: Millis,
         to: Millis,
         level: Option<(String, f64)>,
-        value: fn(&Point) -> f64,
+        value: impl Fn(&Point) -> f64,
     ) -> String {
         self.chart(title, (from, to), level, |trail| {
             trail.between(from, to).iter().map(|point| (point.at, value(point))).collect()

@@ -17,6 +17,8 @@ use crate::core::demand::outlook::ArrivalForecast as _;
 pub(super) struct Demand {
     pub(super) stretch: Stretch,
     pub(super) start: Timestamp,
+    /// The midnight after the last day.
+    pub(super) end: Timestamp,
     pub(super) levels: Vec<f64>,
     /// One list of intervals a level: every slot at its own quantile.
     pub(super) paths: Vec<Vec<Interval>>,
@@ -41,6 +43,7 @@ impl Demand {
             Calendar::new(spec).map_err(|problems| anyhow::anyhow!("--calendar: {}", problems[0]))?;
         let calendar = Arc::new(calendar);
         let start = history.midnight(on)?;
+        let end = history.midnight(on.checked_add(Span::new().days(days))?)?;
         let (intervals, mut notes) = brought_to(history, zone, on)?;
         notes.extend(history.missing_note());
         let slot_seconds = slot_seconds_for(history.step_seconds as f64);
@@ -49,7 +52,7 @@ impl Demand {
             forecast.set_calendar(&calendar);
         }
         intervals.iter().filter(|one| one.to <= start).for_each(|one| forecast.observe(one));
-        let horizon = f64::from(days) * 86_400.0;
+        let horizon = end.duration_since(start).as_secs_f64();
         let slots = forecast
             .slots(start, horizon, levels)
             .with_context(|| format!("{}, before {on}", history.path().display()))?;
@@ -61,7 +64,8 @@ impl Demand {
         let stretch = Stretch { start: on, days, warm_up_days: 0 };
         #[expect(clippy::cast_possible_truncation, reason = "at most 3600")]
         let slot_seconds = slot_seconds as i64;
-        Ok(Self { stretch, start, levels: levels.to_vec(), paths, slot_seconds, forecast, calendar, notes })
+        let levels = levels.to_vec();
+        Ok(Self { stretch, start, end, levels, paths, slot_seconds, forecast, calendar, notes })
     }
 
     /// Orders of the first hour at a level, a second.

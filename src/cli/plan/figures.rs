@@ -5,15 +5,20 @@ mod advice;
 mod text;
 
 use jiff::Timestamp;
-use jiff::civil::Date;
+use jiff::civil::{Date, Time};
+use jiff::tz::TimeZone;
 use serde::Serialize;
 
 use super::PlanArguments;
 use super::demand::Demand;
+use super::raises::Raise;
 use super::runs::{LevelRun, Limits};
 use crate::cli::backtest::figures::about_killed;
 use crate::cli::centre::{Assumption, Centre};
+use crate::cli::report::words::{counted, grouped};
 use crate::replay::keda::ScaledObject;
+use crate::replay::scenario::Scenario;
+use crate::replay::trail::{Point, STEP};
 use crate::replay::units::{HOUR, Millis, count, millis, timestamp};
 
 /// The plan.
@@ -39,6 +44,9 @@ pub(super) struct Report {
     pub(super) hours: Vec<HourReport>,
     pub(super) assumptions: Vec<Assumption>,
     pub(super) notes: Vec<String>,
+    /// Whether workers are killed in the middle of orders, at the deciding quantile.
+    #[serde(skip)]
+    by_kills: bool,
 }
 
 /// One quantile in all.
@@ -83,10 +91,10 @@ pub(super) struct HourReport {
     pub(super) orders: Vec<f64>,
     pub(super) pods: Vec<u32>,
     pub(super) nodes: Vec<u32>,
-    /// When the most nodes of this hour are to be ordered at the latest, at the deciding quantile;
-    /// only where they are more than before.
+    /// When the first node of this hour is to be ordered at the latest, at the deciding quantile; only where there
+    /// come more than there were.
     pub(super) order_nodes_by: Option<Timestamp>,
-    /// Late orders that became so in this hour, within the limits.
+    /// Of the orders that come in this hour, those that are late within the limits, whenever they become so.
     pub(super) late: Vec<u32>,
     pub(super) fails: bool,
 }
@@ -105,6 +113,7 @@ impl Report {
         let cut_offs = gather.cut_offs();
         let limits = gather.limits(limits);
         let mut notes = demand.notes.clone();
+        notes.extend(changed_clocks(demand, runs[0].cell.scenario()));
         notes.extend(object.notes.iter().cloned());
         notes.push(
             "each hour is taken at its own quantile; a whole day at 0.9 comes less often than one day in ten"
@@ -114,10 +123,11 @@ impl Report {
         let about_killed = about_killed(killed, runs[deciding].cell.scenario());
         let by_kills = about_killed.is_some();
         notes.extend(about_killed);
+        notes.extend(gather.waiting_for_a_cut_off());
         if !object.keda.is_empty() {
             notes.push("planned with peakscaler's decisions; what KEDA's own triggers in this file would do, backtest tells".to_owned());
         }
-        let mut report = Self {
+        Self {
             command: "plan",
             version: env!("CARGO_PKG_VERSION"),
             title: format!("{} on {}", object.name, demand.stretch.start.strftime("%a %Y-%m-%d")),
@@ -135,9 +145,18 @@ impl Report {
             hours,
             assumptions: centre.assumptions.clone(),
             notes,
-        };
-        report.sentences = advice::sentences(&report, &centre.zone, by_kills);
-        report
+            by_kills,
+        }
+    }
+
+    /// The level of which the limits to raise are told: what fails, or what would at the highest quantile.
+    pub(super) fn advised_level(&self) -> usize {
+        if self.fails { self.deciding } else { self.totals.len() - 1 }
+    }
+
+    /// Writes the sentences, the limits to raise at [`Self::advised_level`] being known.
+    pub(super) fn advise(&mut self, raises: &[Raise], zone: &TimeZone) {
+        self.sentences = advice::sentences(self, raises, zone);
     }
 }
 
@@ -168,8 +187,8 @@ impl Gather<'_> {
                 late_without_limits: run.free.score.late,
                 peak_replicas: run.free.score.peak_replicas,
                 peak_nodes: run.free.score.peak_nodes,
-                node_hours: run.within.score.node_hours,
-                node_cost: price.map(|price| price * run.within.score.node_hours),
+                node_hours: run.within.node_hours(),
+                node_cost: price.map(|price| price * run.within.node_hours()),
             })
             .collect()
     }
@@ -177,27 +196,19 @@ impl Gather<'_> {
     fn limits(&self, limits: Limits) -> Vec<LimitReport> {
         let pods: Vec<u32> = self.runs.iter().map(|run| run.free.score.peak_replicas).collect();
         let nodes: Vec<u32> = self.runs.iter().map(|run| run.free.score.peak_nodes).collect();
-        let all = [
-            ("maxReplicaCount", Some(limits.max_replicas), &pods),
-            ("maxReplicas", limits.trigger_max_replicas, &pods),
-            ("ResourceQuota (pods)", limits.quota_pods, &pods),
-            ("NodePool limit (pods)", limits.pool_pods, &pods),
-            ("NodePool limit (nodes)", limits.nodes, &nodes),
-        ];
         let points = &self.runs[self.deciding].free.points;
-        all.into_iter()
-            .filter_map(|(name, value, needed)| {
-                let value = value?;
-                let by_nodes = std::ptr::eq(needed, &raw const nodes);
-                let beyond = points.iter().find(|at| if by_nodes { at.nodes } else { at.wanted } > value);
-                Some(LimitReport {
-                    name,
-                    value,
-                    needed: needed.clone(),
-                    binds_from: beyond.map(|point| self.at(point.at)),
-                })
+        let listed = limits.listed().into_iter().filter_map(|limit| {
+            let value = limit.value?;
+            let needed = if limit.of_nodes { &nodes } else { &pods };
+            let beyond = points.iter().find(|at| if limit.of_nodes { at.nodes } else { at.wanted } > value);
+            Some(LimitReport {
+                name: limit.name,
+                value,
+                needed: needed.clone(),
+                binds_from: beyond.map(|point| self.at(point.at)),
             })
-            .collect()
+        });
+        listed.collect()
     }
 
     fn cut_offs(&self) -> Vec<CutOffReport> {
@@ -223,12 +234,10 @@ impl Gather<'_> {
 
     fn hours(&self) -> Vec<HourReport> {
         let end = self.runs[0].cell.scenario().end();
-        let mut most_nodes = 0;
-        (0..end / HOUR)
+        (0..end.div_euclid(HOUR) + i64::from(end % HOUR > 0))
             .map(|hour| {
                 let (from, to) = (hour * HOUR, (hour + 1) * HOUR);
-                let order_nodes_by = self.order_nodes_by(from, to, &mut most_nodes);
-                let most = |value: fn(&crate::replay::trail::Point) -> u32| -> Vec<u32> {
+                let most = |value: fn(&Point) -> u32| -> Vec<u32> {
                     let most =
                         |run: &LevelRun| run.free.between(from, to).iter().map(value).max().unwrap_or(0);
                     self.runs.iter().map(most).collect()
@@ -239,7 +248,7 @@ impl Gather<'_> {
                     from: self.at(from),
                     pods: most(|point| point.wanted),
                     nodes: most(|point| point.nodes),
-                    order_nodes_by,
+                    order_nodes_by: self.order_nodes_by(from, to),
                     fails: self.too_many(late[self.deciding], orders[self.deciding]),
                     orders,
                     late,
@@ -258,23 +267,100 @@ impl Gather<'_> {
         self.demand.paths.iter().map(|path| path.iter().map(overlap).sum()).collect()
     }
 
-    /// When the nodes that this hour has more than all before must be ordered: a node's lead time
-    /// before the pods that need them are wanted.
-    fn order_nodes_by(&self, from: Millis, to: Millis, most: &mut u32) -> Option<Timestamp> {
+    /// Without a target wait nothing is due between a day's last cut-off and the next one's: where orders wait at
+    /// midnight for it, that is said, the most of them.
+    fn waiting_for_a_cut_off(&self) -> Option<String> {
         let run = &self.runs[self.deciding];
-        let nodes = &run.cell.scenario().nodes;
-        let points = run.free.between(from, to);
-        let needed = points.iter().map(|point| point.wanted.div_ceil(nodes.pods_per_node)).max()?;
-        if from == 0 || needed <= *most {
-            *most = needed.max(*most);
+        let scenario = run.cell.scenario();
+        if scenario.goal.target_wait_seconds.is_some() {
             return None;
         }
-        *most = needed;
-        let wanted = points.iter().find(|point| point.wanted.div_ceil(nodes.pods_per_node) == needed)?;
-        Some(self.at(wanted.at - millis(nodes.lead_seconds)))
+        let zone = TimeZone::get(&scenario.time_zone).ok()?;
+        let points = &run.within.points;
+        let midnight = |point: &&Point| zone.to_datetime(self.at(point.at)).time() == Time::midnight();
+        let ends = points.iter().skip(1).filter(midnight).chain(points.last());
+        let waiting =
+            |point: &Point| point.backlog.saturating_sub(point.ready * scenario.service.concurrency);
+        let worst = ends.max_by_key(|point| waiting(point)).filter(|point| waiting(point) > 0)?;
+        let by = zone.to_datetime(self.at(worst.at + STEP / 2)).round(jiff::Unit::Hour).ok()?;
+        Some(format!(
+            "at {} {} for the next cut-off, {} being ready: without a target wait they are due only by its dispatch; give --target-wait as well where that is too late",
+            by.strftime("%a %H:%M"),
+            if waiting(worst) == 1 {
+                "1 order waits".to_owned()
+            } else {
+                format!("{} orders wait", grouped(waiting(worst)))
+            },
+            counted(worst.ready as usize, "pod"),
+        ))
+    }
+
+    /// When the first of the nodes that this hour brings beyond those then present must be ordered: a node's
+    /// lead time before the pods that need it are wanted.
+    fn order_nodes_by(&self, from: Millis, to: Millis) -> Option<Timestamp> {
+        let run = &self.runs[self.deciding];
+        let nodes = &run.cell.scenario().nodes;
+        let needed = needed_at(&run.free.points, (from, to), nodes.pods_per_node)?;
+        Some(self.at(needed - millis(nodes.lead_seconds)))
     }
 }
 
+/// When pods first need the nodes of the first rise in `[from, to)`. Nodes that come, and go or see the next
+/// hour, without a pod are needed as they come.
+fn needed_at(points: &[Point], (from, to): (Millis, Millis), pods_per_node: u32) -> Option<Millis> {
+    let first = points.partition_point(|point| point.at < from).max(1);
+    let last = points.partition_point(|point| point.at < to);
+    let rise = (first..last).find(|&index| points[index].nodes > points[index - 1].nodes)?;
+    let present = points[rise - 1].nodes;
+    // the pods may be wanted already in the minute before, in which Karpenter waits for more of them
+    let until_gone = points[rise..].iter().take_while(|point| point.nodes > present && point.at < to);
+    let mut there = points[rise - 1..rise].iter().chain(until_gone);
+    let needing = there.find(|point| point.wanted.div_ceil(pods_per_node) > present);
+    Some(needing.unwrap_or(&points[rise]).at)
+}
+
+/// Days of 23 or 25 hours are planned as they are; that they are is said.
+fn changed_clocks(demand: &Demand, scenario: &Scenario) -> Option<String> {
+    let changes: Vec<String> = scenario.clock_changes().iter().map(ToString::to_string).collect();
+    let hours = demand.end.duration_since(demand.start).as_secs_f64() / 3600.0;
+    (!changes.is_empty())
+        .then(|| format!("the clocks change on {}: {hours} hours are planned", changes.join(" and ")))
+}
+
 fn late_in(run: &LevelRun, from: Millis, to: Millis) -> u32 {
-    count(run.within.late.iter().filter(|order| (from..to).contains(&order.late_at)).count())
+    count(run.within.late.iter().filter(|order| (from..to).contains(&order.arrival)).count())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nodes_are_ordered_at_each_rise_above_those_then_present() {
+        // a point a minute as (pods wanted, nodes), four pods on a node
+        let day = [(4, 1), (4, 2), (5, 2), (9, 2), (9, 3), (4, 3), (4, 1), (4, 2), (4, 1), (13, 4)];
+        let points: Vec<Point> = (0..)
+            .zip(day)
+            .map(|(minute, (wanted, nodes))| Point {
+                at: minute * STEP,
+                backlog: 0,
+                wanted,
+                ready: wanted,
+                pending: 0,
+                nodes,
+                oldest_wait_seconds: 0.0,
+            })
+            .collect();
+        for (from, to, needed) in [
+            (0, 1, None),
+            (0, 3, Some(2)), // asked for ahead of its pod
+            (3, 5, Some(3)), // after its pod
+            (5, 7, None),
+            (7, 9, Some(7)), // for nobody
+            (9, 10, Some(9)),
+        ] {
+            let found = needed_at(&points, (from * STEP, to * STEP), 4);
+            assert_eq!(found, needed.map(|minute: Millis| minute * STEP), "{from} to {to}");
+        }
+    }
 }

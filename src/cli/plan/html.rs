@@ -78,7 +78,7 @@ fn charts(page: &mut Page, report: &Report, zone: &TimeZone) {
     let nodes = level(&["NodePool limit (nodes)"]);
     page.html(&draw("Nodes needed, most in the hour", nodes, &|hour, index| f64::from(hour.nodes[index])));
     if report.hours.iter().any(|hour| hour.late.iter().any(|late| *late > 0)) {
-        page.html(&draw("Late orders in the hour, within the limits", None, &|hour, index| {
+        page.html(&draw("Late orders by the hour they come in, within the limits", None, &|hour, index| {
             f64::from(hour.late[index])
         }));
     }

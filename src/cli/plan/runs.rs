@@ -12,9 +12,9 @@ use crate::replay::lateness::by_cut_off;
 use crate::replay::policies::CorePolicy;
 use crate::replay::recorded::cell_of;
 use crate::replay::run::Cell;
-use crate::replay::scenario::{CutOffMoment, Nodes, Pods, Scenario};
+use crate::replay::scenario::{CutOffMoment, Keda, Nodes, Pods, Scenario};
 use crate::replay::trail::Trail;
-use crate::replay::units::ceil;
+use crate::replay::units::{ceil, millis};
 
 /// Replicas where there is no limit: this many times the least peak, and some.
 const FREE_OVER_LEAST: f64 = 5.0;
@@ -35,6 +35,30 @@ pub(super) struct Limits {
 }
 
 impl Limits {
+    /// All of them, those of pods before those of nodes.
+    pub(super) fn listed(&self) -> [Limit; 5] {
+        let pods = |name, value| Limit { name, value, of_nodes: false };
+        [
+            pods("maxReplicaCount", Some(self.max_replicas)),
+            pods("maxReplicas", self.trigger_max_replicas),
+            pods("ResourceQuota (pods)", self.quota_pods),
+            pods("NodePool limit (pods)", self.pool_pods),
+            Limit { name: "NodePool limit (nodes)", value: self.nodes, of_nodes: true },
+        ]
+    }
+
+    /// The same with one of them, by its name, at another value.
+    pub(super) fn with(mut self, name: &str, value: u32) -> Self {
+        match name {
+            "maxReplicaCount" => self.max_replicas = value,
+            "maxReplicas" => self.trigger_max_replicas = Some(value),
+            "ResourceQuota (pods)" => self.quota_pods = Some(value),
+            "NodePool limit (pods)" => self.pool_pods = Some(value),
+            _ => self.nodes = Some(value),
+        }
+        self
+    }
+
     /// Most replicas that can be.
     pub(super) fn replicas(&self) -> u32 {
         let others = [self.trigger_max_replicas, self.quota_pods, self.pool_pods];
@@ -42,7 +66,17 @@ impl Limits {
     }
 }
 
+/// One limit, as reports name it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Limit {
+    pub(super) name: &'static str,
+    pub(super) value: Option<u32>,
+    /// Whether it counts nodes and not pods.
+    pub(super) of_nodes: bool,
+}
+
 /// What the days are lived through with, beside centre and demand.
+#[derive(Clone, Copy)]
 pub(super) struct Around<'a> {
     pub(super) object: &'a ScaledObject,
     pub(super) calendar: &'a CalendarSpec,
@@ -77,28 +111,21 @@ pub(super) fn live_through(
     demand: &Demand,
     around: &Around<'_>,
 ) -> anyhow::Result<Vec<LevelRun>> {
-    let Around { object, calendar, limits } = around;
     let mut cells = Vec::new();
     let mut contestants = Vec::new();
     for (level, path) in demand.paths.iter().enumerate() {
         let scenario = Scenario {
-            calendar: (*calendar).clone(),
+            length: Some(millis(demand.end.duration_since(demand.start).as_secs_f64())),
+            calendar: around.calendar.clone(),
             ..centre.scenario(format!("quantile {}", demand.levels[level]), demand.stretch)
         };
         let cell = cell_of(scenario, path, demand.slot_seconds, 1.0)?;
-        let (pods, keda) = centre.bounds(object, demand.first_rate(level));
-        let most = limits.replicas();
-        let pods = Pods { max: most, min: pods.min.min(most), initial: pods.initial.min(most), ..pods };
+        let (pods, keda) = bounds(centre, demand, around, level);
         let free = ceil(cell.least_peak() * FREE_OVER_LEAST).saturating_add(100);
-        let unbounded = Pods { max: free.max(most), ..pods.clone() };
+        let unbounded = Pods { max: free.max(pods.max), ..pods };
         let endless = Nodes { limit: None, ..cell.scenario().nodes.clone() };
-        let within = cell.under(pods, cell.scenario().nodes.clone(), keda.clone())?;
         let beyond = cell.under(unbounded, endless, keda)?;
-        let mut policy = ours(centre, demand, &within);
-        if object.ours.is_some() {
-            policy = policy.with_behavior(object.behavior.clone());
-        }
-        contestants.push(Contestant::new("within", within, policy));
+        contestants.push(within(centre, demand, around, (&cell, level))?);
         contestants.push(Contestant::new("free", beyond.clone(), ours(centre, demand, &beyond)));
         cells.push(cell);
     }
@@ -111,6 +138,32 @@ pub(super) fn live_through(
         }
     }
     Ok(runs)
+}
+
+/// The days of a cell within limits, to be lived through.
+pub(super) fn within(
+    centre: &Centre,
+    demand: &Demand,
+    around: &Around<'_>,
+    (cell, level): (&Cell, usize),
+) -> anyhow::Result<Contestant> {
+    let (pods, keda) = bounds(centre, demand, around, level);
+    let nodes = Nodes { limit: around.limits.nodes, ..cell.scenario().nodes.clone() };
+    let within = cell.under(pods, nodes, keda)?;
+    let mut policy = ours(centre, demand, &within);
+    if around.object.ours.is_some() {
+        policy = policy.with_behavior(around.object.behavior.clone());
+    }
+    Ok(Contestant::new("within", within, policy))
+}
+
+/// Pods and pace within the limits.
+fn bounds(centre: &Centre, demand: &Demand, around: &Around<'_>, level: usize) -> (Pods, Keda) {
+    let most = around.limits.replicas();
+    // what is raised is the limit and not the file
+    let object = ScaledObject { max_replicas: around.limits.max_replicas, ..around.object.clone() };
+    let (pods, keda) = centre.bounds(&object, demand.first_rate(level));
+    (Pods { max: most, min: pods.min.min(most), initial: pods.initial.min(most), ..pods }, keda)
 }
 
 /// Peakscaler in a cell: the forecast learned, and the service rate as it is, for by then it has long

@@ -55,6 +55,9 @@ impl Cron {
 pub(super) fn schedule(text: &str) -> Result<Schedule, String> {
     let parser = CronParser::builder().seconds(Seconds::Disallowed).year(Year::Disallowed).build();
     parser.parse(text).map_err(|error| {
+        // the parser's "Component error" does not say of what
+        let error = error.to_string();
+        let error = error.strip_prefix("Component error: ").unwrap_or(&error);
         format!("is not a cron expression such as \"0 8 * * 1-5\" (minute hour day month weekday): {error}")
     })
 }

@@ -1,5 +1,7 @@
 //! From YAML to a [`ScaledObject`], or to everything in it that is wrong or not understood.
 
+use std::sync::Arc;
+
 use jiff::tz::TimeZone;
 
 use super::cron::{Cron, schedule};
@@ -8,7 +10,7 @@ use super::{KedaTrigger, Problem, ScaledObject, behavior};
 use crate::replay::policies::KedaSqs;
 use crate::trigger::scaled_object::{Document, documents_in, is_ours, read as read_metadata, triggers};
 use crate::trigger::yaml::{self, Node};
-use crate::trigger::{Mode, Trigger, in_one_line};
+use crate::trigger::{Mode, in_one_line};
 
 /// What KEDA takes where `maxReplicaCount` is not set.
 const KEDA_MOST: u32 = 100;
@@ -116,6 +118,10 @@ impl Reader {
             ours: None,
             notes: Vec::new(),
         };
+        if object.path(&["spec", "fallback"]).is_some() {
+            let note = "fallback: is not simulated; while a trigger cannot be read the HPA holds its number";
+            self.notes.push(note.to_owned());
+        }
         self.triggers(object, &mut read);
         read.notes = std::mem::take(&mut self.notes);
         read
@@ -205,7 +211,17 @@ impl Reader {
             let keys = parsed.unresolved.join(", ");
             self.problem(metadata, format!("{keys}: names a variable of the worker's container, which no file tells; write the value itself"));
         }
-        read.ours = parsed.trigger.map(Box::<Trigger>::new);
+        read.ours = parsed.trigger.map(|mut trigger| {
+            // as `serve` does: what the metadata leave out is the ScaledObject's
+            let policy = Arc::make_mut(&mut trigger.policy);
+            if !trigger.min_replicas_given {
+                policy.min_replicas = read.min_replicas;
+            }
+            if !trigger.max_replicas_given {
+                policy.max_replicas = read.max_replicas;
+            }
+            Box::new(trigger)
+        });
     }
 
     fn keda(&mut self, node: &Node) -> Option<KedaTrigger> {

@@ -45,6 +45,27 @@ fn bounds_and_behaviour_are_laid_over_the_defaults() {
 }
 
 #[test]
+fn a_trigger_of_ours_has_the_bounds_of_the_scaled_object_where_it_has_none() {
+    let ours = |keys: &str| {
+        let trigger = format!(
+            "  minReplicaCount: 2\n  maxReplicaCount: 140\n  triggers:\n  - type: external-push\n    metadata: {{scalerAddress: 'peakscaler:9443', targetWait: 5m, queueURL: 'https://sqs.eu-central-1.amazonaws.com/123456789012/q'{keys}}}\n"
+        );
+        let policy = parse(&trigger).unwrap().ours.unwrap().policy;
+        (policy.min_replicas, policy.max_replicas)
+    };
+    assert_eq!(ours(""), (2, 140));
+    assert_eq!(ours(", maxReplicas: '20'"), (2, 20));
+    assert_eq!(ours(", minReplicas: '3'"), (3, 140));
+}
+
+#[test]
+fn a_fallback_is_noted() {
+    let object = parse(&format!("  fallback: {{failureThreshold: 3, replicas: 9}}\n{SQS}")).unwrap();
+    assert_eq!(object.notes.len(), 1);
+    assert!(object.notes[0].starts_with("fallback: is not simulated"), "{:?}", object.notes);
+}
+
+#[test]
 fn the_larger_trigger_counts() {
     let object = parse(
         "  triggers:\n  - type: aws-sqs-queue\n    metadata: {queueURL: x}\n  - type: cron\n    metadata: {timezone: UTC, start: 0 8 * * *, end: 0 20 * * *, desiredReplicas: \"12\"}\n",

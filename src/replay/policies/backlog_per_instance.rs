@@ -95,6 +95,7 @@ impl ScalingPolicy for BacklogPerInstance {
 mod tests {
     use super::super::keda_sqs::tests::observation;
     use super::*;
+    use crate::core::Interval;
 
     #[test]
     fn the_user_guides_example() {
@@ -102,5 +103,43 @@ mod tests {
         let mut policy = BacklogPerInstance::fixed(10.0, 0.1);
         assert!((policy.acceptable() - 100.0).abs() < 1e-9);
         assert_eq!(policy.decide(&observation(1_500.0, 10.0)).desired, Some(15.0));
+    }
+
+    /// The guide's queue as it stands, after a minute in which so many messages were completed.
+    fn after_a_minute(in_flight: f64, completed: f64) -> Observation {
+        let seen = observation(1_500.0, in_flight);
+        let from = seen.at - jiff::SignedDuration::from_secs(60);
+        Observation { completions: vec![Interval { from, to: seen.at, count: completed }], ..seen }
+    }
+
+    #[test]
+    fn the_processing_time_that_is_measured_takes_the_place_of_the_one_given() {
+        // until something is completed the time given stands: 0.5 s, 20 a instance, 75 instances
+        let mut policy = BacklogPerInstance::measured(10.0, 0.5);
+        assert_eq!(policy.decide(&observation(1_500.0, 10.0)).desired, Some(75.0));
+        // 10 in flight and 6,000 done in a minute are 0.1 s each: the guide's 15 instances
+        assert_eq!(policy.decide(&after_a_minute(10.0, 6_000.0)).desired, Some(15.0));
+        // another minute, at 0.3 s each: 1,200 busy seconds over 8,000 messages, 0.15 s
+        assert_eq!(policy.decide(&after_a_minute(10.0, 2_000.0)).desired, Some(22.5));
+        assert!((policy.acceptable() - 10.0 / 0.15).abs() < 1e-9);
+    }
+
+    #[test]
+    fn only_the_last_quarter_of_an_hour_is_measured() {
+        let mut policy = BacklogPerInstance::measured(10.0, 0.5);
+        policy.decide(&after_a_minute(1_000.0, 10.0));
+        for _ in 0..MEASURED_MINUTES {
+            policy.decide(&after_a_minute(10.0, 6_000.0));
+        }
+        assert_eq!(policy.decide(&observation(1_500.0, 10.0)).desired, Some(15.0));
+    }
+
+    #[test]
+    fn an_instance_may_have_one_message_at_least_and_a_blind_scaler_says_nothing() {
+        // a message that takes longer than the wait: the backlog is never divided by less than one
+        let mut policy = BacklogPerInstance::fixed(10.0, 40.0);
+        assert_eq!(policy.decide(&observation(7.0, 0.0)).desired, Some(7.0));
+        let blind = Observation { queue: None, ..observation(0.0, 0.0) };
+        assert_eq!(policy.decide(&blind), Answer { desired: None, active: false, buffer: 0 });
     }
 }

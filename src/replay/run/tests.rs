@@ -6,7 +6,7 @@ use super::*;
 use crate::replay::cells::{Happening, REGIMES, benchmark, cell};
 use crate::replay::lineup::{self, Tuned};
 use crate::replay::policies::{CorePolicy, Fixed, KedaSqs, tuning};
-use crate::replay::scenario::{Generator, OrderSource};
+use crate::replay::scenario::{Generator, Goal, OrderSource, Slow, Window};
 use crate::replay::units::{DAY, HOUR};
 use crate::replay::world::Outcomes;
 
@@ -97,7 +97,7 @@ proptest! {
 }
 
 #[test]
-fn the_same_seed_gives_the_same_bytes_on_one_thread_or_two() {
+fn the_same_seed_gives_the_same_bytes_whichever_thread_runs_it() {
     let run = || {
         let mut scenario = small(5, 4_000.0, 30.0, 1);
         (scenario.sensors.sampling_seconds, scenario.history_days) = (120.0, 8);
@@ -112,6 +112,55 @@ fn the_same_seed_gives_the_same_bytes_on_one_thread_or_two() {
     });
     assert_eq!(one, two);
     assert_eq!(one, run());
+}
+
+/// A day's troubles for which the oracle's bill is compared with what every policy pays. The work of
+/// orders does not vary, so that its mean is what each one takes.
+fn billed() -> Vec<Scenario> {
+    let plain = |seed| {
+        let mut scenario = small(seed, 3_000.0, 30.0, 1);
+        (scenario.sensors.sampling_seconds, scenario.history_days, scenario.service.variation) =
+            (60.0, 8, 0.0);
+        scenario
+    };
+    let mut cut_off = plain(12);
+    cut_off.goal = cell(REGIMES[3], Happening::Normal, 1, 1).goal;
+    let mut troubled = plain(13);
+    (troubled.service.grace_seconds, troubled.service.concurrency) = (0.0, 2);
+    let window = Window { day: None, from_hour: 13.0, hours: 4.0 };
+    troubled.service.slow = vec![Slow { window, factor: 1.8 }];
+    vec![plain(11), cut_off, troubled]
+}
+
+/// Every policy of the line-up against the clairvoyant: who is in time pays at least the bill of the
+/// cell's own goal. Who is late may pay less than that, and is compared with the bill of the longest
+/// wait that he himself kept, as the only goal.
+#[test]
+fn no_policy_pays_less_than_the_oracle() {
+    for scenario in billed() {
+        let cell = Cell::new(scenario).unwrap();
+        let bill = cell.bill().unwrap();
+        assert!(bill.replica_hours_bound <= bill.replica_hours + 1e-6, "{bill:?}");
+        assert!(bill.node_hours_bound <= bill.node_hours + 1e-6, "{bill:?}");
+        let mut in_time = 0;
+        for mut policy in every_policy(&cell) {
+            let score = cell.run(policy.as_mut());
+            let bill = if score.late == 0 {
+                in_time += 1;
+                bill
+            } else {
+                let kept =
+                    score.wait_max_seconds.max(cell.scenario().goal.target_wait_seconds.unwrap_or(0.0));
+                let goal = Goal { target_wait_seconds: Some(kept), cut_offs: Vec::new() };
+                oracle::bill(&Scenario { goal, ..(**cell.scenario()).clone() }, cell.orders()).unwrap()
+            };
+            let (hours, nodes) = (score.replica_hours, score.node_hours);
+            let seen = format!("{} late under {}: {hours} {nodes} {bill:?}", score.late, score.policy);
+            assert!(hours >= bill.replica_hours_bound && nodes >= bill.node_hours_bound, "{seen}");
+            assert!(hours >= bill.replica_hours && nodes >= bill.node_hours, "{seen}");
+        }
+        assert!(in_time > 2, "{in_time} were in time");
+    }
 }
 
 #[test]

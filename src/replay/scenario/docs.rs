@@ -50,7 +50,8 @@ fn section(text: &mut String, name: &str, schema: &Value) {
     }
 }
 
-fn description(schema: &Value) -> String {
+/// What the comment of a type or a field says, in one line.
+pub(crate) fn description(schema: &Value) -> String {
     schema
         .get("description")
         .and_then(Value::as_str)
@@ -68,7 +69,8 @@ fn choice_of(schema: &Value) -> String {
     keys.map(|(key, below)| format!("`{key}`: {}", kind(below))).collect::<Vec<_>>().join(", ")
 }
 
-fn kind(schema: &Value) -> String {
+/// The type of a field, in words.
+pub(crate) fn kind(schema: &Value) -> String {
     if let Some(name) = reference(schema) {
         return format!("[{name}](#{})", name.to_lowercase());
     }

@@ -1,8 +1,10 @@
 //! Tests of the module beside.
 
+use proptest::prelude::*;
+
 use super::*;
 use crate::replay::run::Cell;
-use crate::replay::scenario::{Generator, OrderSource};
+use crate::replay::scenario::{Generator, OrderSource, Slow, Window};
 use crate::replay::units::{DAY, HOUR, SECOND};
 
 fn scenario(orders_per_day: f64) -> Scenario {
@@ -45,6 +47,81 @@ fn a_killed_order_returns_after_its_visibility_time_out_ahead_of_the_others() {
     assert_eq!(outcomes.starts.iter().max(), Some(&100_000));
     assert!(outcomes.starts[..2].contains(&60_000), "{:?}", outcomes.starts);
     assert!(outcomes.completions.iter().all(|at| *at < NEVER));
+}
+
+/// Replicas that jump each quarter of an hour, workers killed at once, a slow afternoon.
+fn troubled(seed: u64, orders: f64, concurrency: u32) -> World {
+    let mut scenario = Scenario { seed, ..scenario(orders) };
+    let window = Window { day: None, from_hour: 9.0, hours: 7.0 };
+    scenario.service.slow = vec![Slow { window, factor: 2.5 }];
+    (scenario.service.grace_seconds, scenario.service.concurrency) = (0.0, concurrency);
+    Cell::new(scenario).unwrap().world()
+}
+
+/// Moves a world on from one event to the next; `look` sees it before and after each.
+fn event_by_event(mut world: World, wanted: &[u32], mut look: impl FnMut(&World, &World)) {
+    for (quarter, wanted) in (0_i64..).zip(wanted) {
+        world.set_wanted(*wanted);
+        let until = (quarter + 1) * DAY / 96;
+        while world.now < until {
+            let before = world.clone();
+            let arrival = world.orders.arrivals.get(world.arrived).copied().unwrap_or(NEVER);
+            let event = world.events.peek().map_or(NEVER, |Reverse((at, ..))| *at);
+            world.advance_to(arrival.min(event).min(until));
+            look(&before, &world);
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(6))]
+
+    /// What was completed took no more work than all places of ready workers had time for.
+    #[test]
+    fn completions_are_never_above_what_ready_workers_had_time_for(
+        seed in 0_u64..1_000,
+        concurrency in 1_u32..4,
+        wanted in prop::collection::vec(0_u32..12, 96),
+    ) {
+        let (mut capacity, mut done, mut killed) = (0, 0, 0);
+        event_by_event(troubled(seed, 400.0, concurrency), &wanted, |before, after| {
+            // nothing that is ready changes between two events
+            capacity += i64::from(before.ready() * concurrency) * (after.now - before.now);
+            for order in 0..after.arrived {
+                if after.outcomes.completions[order] < NEVER && before.outcomes.completions[order] == NEVER {
+                    let slow = after.scenario.service.factor(after.outcomes.starts[order]);
+                    done += millis(20.0 * f64::from(after.orders.work[order]) * slow);
+                }
+            }
+            assert!(done <= capacity, "{done} of work in {capacity} of time");
+            killed = after.tally.orders_killed();
+        });
+        prop_assume!(done > 0 && killed > 0);
+    }
+
+    /// Whoever is begun, nobody who stands before him in the line is left waiting.
+    #[test]
+    fn the_first_in_line_is_served_first_with_those_who_return_at_the_head(
+        seed in 0_u64..1_000,
+        concurrency in 1_u32..4,
+        wanted in prop::collection::vec(0_u32..6, 96),
+    ) {
+        let mut again = 0;
+        event_by_event(troubled(seed, 400.0, concurrency), &wanted, |before, after| {
+            let head = before.returned.peek().map_or(before.fresh, |Reverse(order)| *order as usize);
+            let waited = head < before.arrived;
+            let begun = |order: &usize| {
+                let (was, is) = (before.outcomes.starts[*order], after.outcomes.starts[*order]);
+                is == after.now && was != is
+            };
+            if let Some(first) = (0..after.arrived).find(begun) {
+                assert!(!waited || first <= head, "{first} was begun and {head} waits");
+                again += u32::from(waited && first < before.fresh);
+            }
+        });
+        // a case without anybody who returns shows nothing
+        prop_assume!(again > 0);
+    }
 }
 
 #[test]

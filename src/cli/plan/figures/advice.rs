@@ -4,30 +4,29 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::{HourReport, Report};
-use crate::cli::report::words::{grouped, percent};
+use crate::cli::plan::raises::Raise;
+use crate::cli::report::words::{counted, grouped, percent};
 
-pub(super) fn sentences(report: &Report, zone: &TimeZone, by_kills: bool) -> Vec<String> {
+pub(super) fn sentences(report: &Report, raises: &[Raise], zone: &TimeZone) -> Vec<String> {
     let deciding = report.deciding;
     let total = report.totals[deciding];
     if !report.fails {
-        let tight = tight(report);
+        let tight = tight(report, raises);
         let fine = format!(
-            "At quantile {} nothing fails: {} of {} orders late, {} replicas and {} {} at the peak.",
+            "At quantile {} nothing fails: {} of {} late, {} and {} at the peak.",
             report.at,
             grouped(total.late),
-            grouped(whole(total.orders)),
-            grouped(total.peak_replicas),
-            grouped(total.peak_nodes),
-            if total.peak_nodes == 1 { "node" } else { "nodes" }
+            counted(whole(total.orders) as usize, "order"),
+            counted(total.peak_replicas as usize, "replica"),
+            counted(total.peak_nodes as usize, "node"),
         );
         return std::iter::once(fine).chain(tight).collect();
     }
     let losses = losses(report, zone);
-    let raises = raises(report, deciding);
     let by_limits = total.late > total.late_without_limits;
     let mut sentences = Vec::new();
     if by_limits && !raises.is_empty() {
-        let raises = raises.join(" and ");
+        let raises = in_words(raises);
         sentences.extend(losses.iter().take(1).map(|loss| format!("Raise {raises} or {loss}.")));
         sentences.extend(losses.iter().skip(1).map(|loss| format!("Without that {loss} too.")));
     } else {
@@ -38,7 +37,7 @@ pub(super) fn sentences(report: &Report, zone: &TimeZone, by_kills: bool) -> Vec
         }));
     }
     if total.late_without_limits > 0 {
-        let cause = if by_kills {
+        let cause = if report.by_kills {
             "workers are killed in the middle of them (see the note on terminationGracePeriodSeconds), or they come faster than pods and nodes can"
         } else {
             "they come faster than pods and nodes can; more replicas before that (minReplicaCount, a ramp in the calendar) or a longer wait would keep them"
@@ -62,11 +61,11 @@ fn losses(report: &Report, zone: &TimeZone) -> Vec<String> {
         .map(|cut_off| {
             let (lost, orders) = (cut_off.lost[deciding], cut_off.orders[deciding]);
             format!(
-                "{}'s {} cut-off loses {} of {} orders",
+                "{}'s {} cut-off loses {} of {}",
                 cut_off.carrier,
                 clock(cut_off.cut_off, report, zone),
                 grouped(lost),
-                grouped(orders)
+                counted(orders as usize, "order")
             )
         })
         .collect();
@@ -88,40 +87,40 @@ fn losses(report: &Report, zone: &TimeZone) -> Vec<String> {
     losses
 }
 
-/// The limits to raise and to what, at a quantile.
-fn raises(report: &Report, level: usize) -> Vec<String> {
-    let low = report.limits.iter().filter(|limit| limit.needed[level] > limit.value);
-    low.map(|limit| {
-        format!("{} to {} (it is {})", limit.name, grouped(limit.needed[level]), grouped(limit.value))
-    })
-    .collect()
+/// The limits to raise and to what.
+fn in_words(raises: &[Raise]) -> String {
+    let words = raises
+        .iter()
+        .map(|raise| format!("{} to {} (it is {})", raise.limit, grouped(raise.to), grouped(raise.from)));
+    words.collect::<Vec<_>>().join(" and ")
 }
 
 /// Limits that hold now and would not at a higher quantile, and orders that are late there.
-fn tight(report: &Report) -> Option<String> {
+fn tight(report: &Report, raises: &[Raise]) -> Option<String> {
     let last = report.totals.len() - 1;
     let total = report.totals[last];
     if last == report.deciding || total.late == 0 {
         return None;
     }
-    let raises = raises(report, last);
     let share = percent(f64::from(total.late) / total.orders.max(1.0));
     let remedy = if raises.is_empty() {
         String::new()
     } else {
-        format!("; raising {} would keep those that limits cost", raises.join(" and "))
+        format!("; raising {} would keep those that limits cost", in_words(raises))
     };
     Some(format!(
-        "At quantile {} {} orders would be late ({share}){remedy}.",
+        "At quantile {} {} would be late ({share}){remedy}.",
         total.quantile,
-        grouped(total.late)
+        counted(total.late as usize, "order")
     ))
 }
 
-/// The time of day, with the day where several are planned.
+/// The time of day, with the day where several are planned, and the zone's name where the clocks tell it twice.
 pub(super) fn clock(at: Timestamp, report: &Report, zone: &TimeZone) -> String {
     let format = if report.days > 1 { "%a %H:%M" } else { "%H:%M" };
-    at.to_zoned(zone.clone()).strftime(format).to_string()
+    let local = at.to_zoned(zone.clone());
+    let twice = zone.to_ambiguous_timestamp(local.datetime()).is_ambiguous();
+    local.strftime(&format!("{format}{}", if twice { " %Z" } else { "" })).to_string()
 }
 
 /// The same of an end: a day ends at 24:00.

@@ -84,7 +84,8 @@ impl Report {
             let from = limit.binds_from.map_or_else(|| "-".to_owned(), |at| clock(at, self, &zone));
             vec![limit.name.to_owned(), grouped(limit.value), counts(&limit.needed), from]
         });
-        let low = self.limits.iter().map(|limit| limit.binds_from.is_some());
+        // a limit below what is taken without any may still hold every order in time
+        let low = self.limits.iter().map(|limit| self.fails && limit.binds_from.is_some());
         (header, rows.collect(), low.collect())
     }
 
