@@ -25,7 +25,7 @@ enum Document {
     Metrics,
     /// What a scenario file may hold: docs/scenarios.md.
     Scenarios,
-    /// What `backtest --output json` writes: docs/reports.md.
+    /// What `backtest` and `plan` write with `--output json`: docs/reports.md.
     Reports,
     /// The custom resource: manifests/peakcalendar.yaml.
     PeakCalendar,

@@ -7,7 +7,7 @@
 
 mod cluster;
 mod demand;
-mod figures;
+pub(super) mod figures;
 mod html;
 mod raises;
 mod runs;

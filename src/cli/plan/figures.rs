@@ -7,6 +7,7 @@ mod text;
 use jiff::Timestamp;
 use jiff::civil::{Date, Time};
 use jiff::tz::TimeZone;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::PlanArguments;
@@ -21,28 +22,44 @@ use crate::replay::scenario::Scenario;
 use crate::replay::trail::{Point, STEP};
 use crate::replay::units::{HOUR, Millis, count, millis, timestamp};
 
-/// The plan.
-#[derive(Debug, Serialize)]
-pub(super) struct Report {
+/// The days that were planned.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Plan")]
+pub(in crate::cli) struct Report {
+    /// Always `plan`.
     pub(super) command: &'static str,
+    /// Version of the binary.
     pub(super) version: &'static str,
+    /// Whose plan it is, and for when.
     pub(super) title: String,
+    /// The first day.
     pub(super) on: Date,
+    /// How many days.
     pub(super) days: u32,
+    /// The zone whose days and hours these are.
     pub(super) time_zone: String,
+    /// Quantiles of the orders, ascending; lists of one figure a quantile are in this order.
     pub(super) quantiles: Vec<f64>,
-    /// The quantile at which nothing may fail, and its place among them.
+    /// The quantile at which nothing may fail.
     pub(super) at: f64,
+    /// Its place among the quantiles.
     #[serde(skip)]
     pub(super) deciding: usize,
+    /// Whether orders are late at that quantile: exit code 2.
     pub(super) fails: bool,
     /// What to do, one sentence each; what is fine where nothing is to be done.
     pub(super) sentences: Vec<String>,
+    /// The days in all, one for each quantile.
     pub(super) totals: Vec<Total>,
+    /// Limits against what is needed.
     pub(super) limits: Vec<LimitReport>,
+    /// Carriers' cut-offs.
     pub(super) cut_offs: Vec<CutOffReport>,
+    /// Hour by hour.
     pub(super) hours: Vec<HourReport>,
+    /// What the plan rests on.
     pub(super) assumptions: Vec<Assumption>,
+    /// What else is to be known.
     pub(super) notes: Vec<String>,
     /// Whether workers are killed in the middle of orders, at the deciding quantile.
     #[serde(skip)]
@@ -50,52 +67,75 @@ pub(super) struct Report {
 }
 
 /// One quantile in all.
-#[derive(Debug, Clone, Copy, Serialize)]
+#[derive(Debug, Clone, Copy, Serialize, JsonSchema)]
 pub(super) struct Total {
+    /// Of the orders.
     pub(super) quantile: f64,
+    /// Orders that come.
     pub(super) orders: f64,
+    /// Late orders within the limits.
     pub(super) late: u32,
+    /// Late orders without limits: pods and nodes need their time all the same.
     pub(super) late_without_limits: u32,
+    /// Most replicas, without limits.
     pub(super) peak_replicas: u32,
+    /// Most nodes, without limits.
     pub(super) peak_nodes: u32,
+    /// Node-hours, within the limits.
     pub(super) node_hours: f64,
+    /// Their price; null without `--price-per-node-hour`.
     pub(super) node_cost: Option<f64>,
 }
 
 /// One limit against what is needed; one figure a quantile.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub(super) struct LimitReport {
+    /// Which limit.
     pub(super) name: &'static str,
+    /// What it is.
     pub(super) value: u32,
+    /// What is needed without limits.
     pub(super) needed: Vec<u32>,
-    /// From when it binds at the deciding quantile.
+    /// From when it binds at the deciding quantile; null where it does not.
     pub(super) binds_from: Option<Timestamp>,
 }
 
 /// One carrier's cut-off of one date; one figure a quantile.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub(super) struct CutOffReport {
+    /// Its name.
     pub(super) carrier: String,
+    /// Until when orders make it.
     pub(super) cut_off: Timestamp,
+    /// When the carrier leaves.
     pub(super) dispatch: Timestamp,
+    /// Orders that make it.
     pub(super) orders: Vec<u32>,
+    /// Of those, lost within the limits.
     pub(super) lost: Vec<u32>,
+    /// Of those, lost without limits.
     pub(super) lost_without_limits: Vec<u32>,
+    /// Whether orders are lost at the deciding quantile.
     pub(super) fails: bool,
 }
 
 /// One hour; one figure a quantile. Pods and nodes are what is needed, without limits.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub(super) struct HourReport {
+    /// Its start.
     pub(super) from: Timestamp,
+    /// Orders that come.
     pub(super) orders: Vec<f64>,
+    /// Most pods wanted.
     pub(super) pods: Vec<u32>,
+    /// Most nodes, those on their way included.
     pub(super) nodes: Vec<u32>,
-    /// When the first node of this hour is to be ordered at the latest, at the deciding quantile; only where there
-    /// come more than there were.
+    /// When the first node of this hour is to be ordered at the latest, at the deciding quantile; null where no
+    /// more come than there were.
     pub(super) order_nodes_by: Option<Timestamp>,
     /// Of the orders that come in this hour, those that are late within the limits, whenever they become so.
     pub(super) late: Vec<u32>,
+    /// Whether orders are late at the deciding quantile.
     pub(super) fails: bool,
 }
 
