@@ -97,7 +97,11 @@ pub(super) fn run(arguments: &PlanArguments) -> anyhow::Result<ExitCode> {
     demand.notes.extend(found.notes);
     let limits = Limits {
         max_replicas: object.max_replicas,
-        trigger_max_replicas: object.ours.as_ref().map(|ours| ours.policy.max_replicas),
+        trigger_max_replicas: object
+            .ours
+            .as_ref()
+            .filter(|ours| ours.max_replicas_given)
+            .map(|ours| ours.policy.max_replicas),
         quota_pods: arguments.quota_pods.or(found.quota_pods),
         // A limit that is given stands above the cluster's.
         pool_pods: found.pool_pods.filter(|_| !arguments.centre.tells_node_limit()),

@@ -57,6 +57,14 @@ fn the_plan_is_hour_by_hour_at_each_quantile() {
         report["limits"].as_array().unwrap().iter().map(|limit| limit["name"].as_str().unwrap()).collect();
     assert_eq!(limits, ["maxReplicaCount", "maxReplicas", "ResourceQuota (pods)", "NodePool limit (nodes)"]);
     assert!(hours.iter().any(|hour| hour["order_nodes_by"].is_string()), "nodes are ordered at some time");
+    folder.write("bare.yaml", &OURS.replace("        maxReplicas: \"30\"\n", ""));
+    let bare = USUAL.replace("ours.yaml", "bare.yaml");
+    let bare = json(&folder.says(&format!("{bare} --quantiles 0.9 --output json"), 0));
+    assert_eq!(
+        bare["limits"].as_array().unwrap().len(),
+        1,
+        "what the trigger leaves out is no limit of its own"
+    );
     let text = folder.says(&format!("{USUAL} --quantiles 0.9"), 0);
     for part in ["nothing fails", "order nodes by", "14:00 DPD", "quantile"] {
         assert!(text.contains(part), "{part}\n{text}");
