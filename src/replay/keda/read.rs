@@ -119,7 +119,7 @@ impl Reader {
             notes: Vec::new(),
         };
         if object.path(&["spec", "fallback"]).is_some() {
-            let note = "fallback: is not simulated; while a trigger cannot be read the HPA holds its number";
+            let note = "fallback: is not simulated; while a trigger fails the HPA holds its number";
             self.notes.push(note.to_owned());
         }
         self.triggers(object, &mut read);
