@@ -96,8 +96,7 @@ impl Curves {
                 *height = height.max(in_time);
             }
             if in_time > 0.0 {
-                let catch_up =
-                    strictness.catch_up_seconds(deadline.dispatch_in_seconds - by).min(usual_catch_up);
+                let catch_up = strictness.catch_up_seconds(deadline.window_seconds()).min(usual_catch_up);
                 catch_ups.resize(self.x.len(), f64::INFINITY);
                 for shortest in &mut catch_ups[first..] {
                     *shortest = catch_up.min(*shortest);

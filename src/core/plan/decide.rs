@@ -5,7 +5,7 @@ use super::capacity::{done_by_fleet, height_at, room_ahead};
 use super::curves::{Curves, Due, Strictness};
 use super::late::{self, Late};
 use super::reason;
-use super::situation::{Fleet, KnownEntry, Situation};
+use super::situation::{Deadline, Fleet, KnownEntry, Situation};
 use super::string::{Corridor, Segment};
 use super::tuning::{
     CATCH_UP_SHARE, CUT_OFF_RESERVE, CYCLE_SECONDS, DEVIATIONS, DOUBTFUL_AGE_SECONDS, DOWN_SLACK_REPLICAS,
@@ -231,8 +231,7 @@ impl<'a> Lines<'a> {
     }
 
     fn shortest_catch_up(&self, strictness: Strictness) -> f64 {
-        let windows =
-            self.situation.deadlines.iter().map(|one| one.dispatch_in_seconds - one.cut_off_in_seconds);
+        let windows = self.situation.deadlines.iter().map(Deadline::window_seconds);
         let rules = windows.chain(self.policy.target_wait_seconds);
         strictness.catch_up_seconds(rules.fold(f64::INFINITY, f64::min))
     }

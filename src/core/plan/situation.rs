@@ -116,10 +116,15 @@ pub struct Deadline {
 }
 
 impl Deadline {
+    /// Seconds from the cut-off to the dispatch.
+    pub fn window_seconds(&self) -> f64 {
+        self.dispatch_in_seconds - self.cut_off_in_seconds
+    }
+
     /// Seconds until the work on its orders must begin when `share` of its window may be used: their
     /// own work, and half as much again for its spread, comes before the dispatch.
     pub fn start_by_seconds(&self, service: &Service, share: f64) -> f64 {
-        let window = self.dispatch_in_seconds - self.cut_off_in_seconds;
+        let window = self.window_seconds();
         let work = (1.5 * service.seconds_per_order()).min(window * 0.8);
         self.dispatch_in_seconds - (1.0 - share) * window - work
     }
