@@ -86,8 +86,8 @@ impl Centre {
             queue: Some(QueueReading {
                 visible,
                 in_flight: (rate * SERVICE_SECONDS).round(),
-                delayed: 0.0,
                 age_seconds: 1.0,
+                ..QueueReading::default()
             }),
             arrivals: interval(rate * seconds),
             completions: interval(rate * seconds),

@@ -218,6 +218,9 @@ fn bound_sentence(bound: &Bound) -> String {
         BoundKind::Activation => "activationQueueLength",
         BoundKind::Doubt => "doubt about the data, on which nothing is scaled down",
         BoundKind::Hold => "the hold against flapping",
+        BoundKind::Redelivery => {
+            "the orders in work: one whose worker goes returns after its visibility timeout, too late"
+        }
         BoundKind::Unlearned => {
             "the start: no service rate was seen yet, which twice the ready workers will show"
         }

@@ -1,4 +1,4 @@
-//! What was decided over the last minutes, for the hold against flapping and the ramp.
+//! What is remembered of the last minutes: decisions, for the hold against flapping and the ramp, and waits.
 
 use std::collections::VecDeque;
 
@@ -66,9 +66,55 @@ impl Decided {
     }
 }
 
+/// The longest waits of the orders that may still be in work: those of two stretches of time.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Waits {
+    /// When the newer stretch began.
+    began_at: f64,
+    newer: Option<f64>,
+    older: Option<f64>,
+}
+
+impl Waits {
+    /// Notes how long the oldest waiting order has waited, where one waits; its work takes up to `work_seconds`.
+    pub(super) fn note(&mut self, now: f64, oldest_seconds: Option<f64>, work_seconds: f64) {
+        let age = now - self.began_at;
+        if age > work_seconds {
+            self.older = self.newer.take().filter(|_| age <= 2.0 * work_seconds);
+            self.began_at = now;
+        }
+        self.newer = longer(self.newer, oldest_seconds);
+    }
+
+    /// The longest of these waits in seconds.
+    pub(super) fn longest_seconds(&self) -> Option<f64> {
+        longer(self.newer, self.older)
+    }
+}
+
+fn longer(one: Option<f64>, other: Option<f64>) -> Option<f64> {
+    one.into_iter().chain(other).reduce(f64::max)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_wait_counts_while_the_work_lasts_that_began_after_it() {
+        let mut waits = Waits::default();
+        let mut longest = |at: f64, oldest: Option<f64>| {
+            waits.note(at, oldest, 30.0);
+            waits.longest_seconds()
+        };
+        assert_eq!(longest(1000.0, None), None);
+        assert_eq!(longest(1015.0, Some(200.0)), Some(200.0));
+        assert_eq!(longest(1030.0, Some(180.0)), Some(200.0));
+        assert_eq!(longest(1045.0, Some(20.0)), Some(200.0), "begun 15 to 30 s ago");
+        assert_eq!(longest(1060.0, None), Some(200.0));
+        assert_eq!(longest(1090.0, Some(10.0)), Some(20.0));
+        assert_eq!(longest(2000.0, None), None);
+    }
 
     #[test]
     fn answers_as_a_list_of_all_decisions_would() {

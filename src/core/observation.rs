@@ -42,7 +42,7 @@ pub struct Observation {
 }
 
 /// SQS's approximate counters, in messages (one message is one order).
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct QueueReading {
     /// Waiting to be received.
@@ -55,6 +55,9 @@ pub struct QueueReading {
     /// Age of this reading in seconds: it holds for `at - age_seconds`.
     #[serde(default)]
     pub age_seconds: f64,
+    /// The queue's visibility time-out: a message whose worker is taken away returns after so long.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub visibility_timeout_seconds: Option<f64>,
 }
 
 /// A count over the half-open interval `[from, to)`.

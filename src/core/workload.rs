@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::decided::Decided;
+use super::decided::{Decided, Waits};
 use super::decision::{DecisionRecord, policy_version};
 use super::demand::calendar::{
     Calendar, EntryEffect, LearnedHolidays, foresee, less_explained, without_entries,
@@ -39,6 +39,8 @@ pub struct Workload {
     pending_since: Option<f64>,
     nodes: Option<NodeSlots>,
     lead_times: LeadTimes,
+    visibility_timeout_seconds: Option<f64>,
+    waits: Waits,
     decided: Decided,
 }
 
@@ -92,6 +94,8 @@ impl Workload {
             pending_since: None,
             nodes: None,
             lead_times: LeadTimes { pod_seconds: None, node_seconds: None },
+            visibility_timeout_seconds: None,
+            waits: Waits::default(),
             decided: Decided::default(),
         }
     }
@@ -214,6 +218,8 @@ impl Workload {
         let ready = self.ready();
         if let Some(queue) = &observation.queue {
             self.ledger.read(now - queue.age_seconds, queue, ready, &self.policy);
+            self.visibility_timeout_seconds =
+                queue.visibility_timeout_seconds.or(self.visibility_timeout_seconds);
         }
         for interval in &observation.completions {
             self.ledger.completed(seconds(interval.from), seconds(interval.to), interval.count);
@@ -238,6 +244,8 @@ impl Workload {
         let forecast_quality = forecast.and_then(|forecast| forecast.quality());
         let backlog = self.ledger.backlog(now, &present, self.ready(), &self.policy);
         let service = self.ledger.service(&self.policy);
+        // An order may take half as long again as is usual.
+        self.waits.note(now, backlog.oldest_seconds(), 1.5 * service.seconds_per_order());
         Situation {
             at,
             queue_age_seconds: self.ledger.read_at().map(|read_at| (now - read_at).max(0.0)),
@@ -263,6 +271,8 @@ impl Workload {
             nodes: self.nodes,
             pod_lead_seconds,
             node_lead_seconds,
+            visibility_timeout_seconds: self.visibility_timeout_seconds,
+            longest_wait_seconds: self.waits.longest_seconds(),
             deadlines,
             last_desired: self.decided.last_desired(),
             hold_replicas: self.decided.most_planned(now, self.policy.hold_down_seconds),
@@ -430,6 +440,7 @@ fn figures(observation: &Observation) -> impl Iterator<Item = (&'static str, f64
             ("queue.in_flight", queue.in_flight),
             ("queue.delayed", queue.delayed),
             ("queue.age_seconds", queue.age_seconds),
+            ("queue.visibility_timeout_seconds", queue.visibility_timeout_seconds.unwrap_or(0.0)),
         ]
     });
     let orders =

@@ -310,9 +310,8 @@ impl LiveWorkload {
                 sources.push(joined("prometheus_backlog", [poll.cell.health()].into_iter(), now));
                 poll.cell.value().map(|(at, visible)| QueueReading {
                     visible,
-                    in_flight: 0.0,
-                    delayed: 0.0,
                     age_seconds: seconds_between(at, now).max(0.0),
+                    ..QueueReading::default()
                 })
             }
         };
@@ -431,13 +430,19 @@ impl WorkloadSource for LiveWorkload {
 
 /// The sum over all queues, as old as the oldest reading; `None` unless all are known.
 fn add_up(polls: &[QueueLease], now: Timestamp) -> Option<QueueReading> {
-    let mut sum = QueueReading { visible: 0.0, in_flight: 0.0, delayed: 0.0, age_seconds: 0.0 };
+    let mut sum = QueueReading::default();
     for poll in polls {
         let counters = (*poll.cell.value())?;
         sum.visible += counters.visible;
         sum.in_flight += counters.in_flight;
         sum.delayed += counters.delayed;
         sum.age_seconds = sum.age_seconds.max(seconds_between(counters.at, now));
+        // Nobody knows from which queue a worker's message is.
+        sum.visibility_timeout_seconds =
+            match (sum.visibility_timeout_seconds, counters.visibility_timeout_seconds) {
+                (Some(one), Some(other)) => Some(one.max(other)),
+                (one, other) => one.or(other),
+            };
     }
     Some(sum)
 }

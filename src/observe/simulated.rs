@@ -191,7 +191,7 @@ mod tests {
 
         let mut observed = nothing(now);
         observed.observation.queue =
-            Some(QueueReading { visible: 7.0, in_flight: 1.0, delayed: 0.0, age_seconds: 2.0 });
+            Some(QueueReading { visible: 7.0, in_flight: 1.0, age_seconds: 2.0, ..QueueReading::default() });
         observed.observation.arrivals =
             vec![Interval { from: now - jiff::SignedDuration::from_secs(60), to: now, count: 9.0 }];
         sources.push(&workload(), observed.clone());

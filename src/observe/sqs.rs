@@ -27,6 +27,7 @@ pub(super) struct Counters {
     pub(super) visible: f64,
     pub(super) in_flight: f64,
     pub(super) delayed: f64,
+    pub(super) visibility_timeout_seconds: Option<f64>,
 }
 
 /// The poll of one queue.
@@ -69,6 +70,7 @@ async fn read(client: &ClientLease, url: &str, at: Timestamp) -> Result<Counters
         .attribute_names(QueueAttributeName::ApproximateNumberOfMessages)
         .attribute_names(QueueAttributeName::ApproximateNumberOfMessagesNotVisible)
         .attribute_names(QueueAttributeName::ApproximateNumberOfMessagesDelayed)
+        .attribute_names(QueueAttributeName::VisibilityTimeout)
         .send()
         .await
         .map_err(|error| {
@@ -76,11 +78,11 @@ async fn read(client: &ClientLease, url: &str, at: Timestamp) -> Result<Counters
             call.explain(&error)
         })?;
     let attributes = answer.attributes().cloned().unwrap_or_default();
+    let number = |name: &QueueAttributeName| {
+        attributes.get(name).and_then(|text| text.parse::<u64>().ok()).map(|number| number as f64)
+    };
     let count = |name: QueueAttributeName| {
-        attributes
-            .get(&name)
-            .and_then(|text| text.parse::<u64>().ok())
-            .map(|count| count as f64)
+        number(&name)
             .ok_or_else(|| ReadError::new(format!("the answer for queue {url} has no {}", name.as_str())))
     };
     Ok(Counters {
@@ -88,5 +90,6 @@ async fn read(client: &ClientLease, url: &str, at: Timestamp) -> Result<Counters
         visible: count(QueueAttributeName::ApproximateNumberOfMessages)?,
         in_flight: count(QueueAttributeName::ApproximateNumberOfMessagesNotVisible)?,
         delayed: count(QueueAttributeName::ApproximateNumberOfMessagesDelayed)?,
+        visibility_timeout_seconds: number(&QueueAttributeName::VisibilityTimeout),
     })
 }

@@ -134,8 +134,7 @@ impl Centre {
             queue: Some(QueueReading {
                 visible: self.queue.iter().map(|(_, orders)| orders).sum(),
                 in_flight: self.in_work,
-                delayed: 0.0,
-                age_seconds: 0.0,
+                ..QueueReading::default()
             }),
             arrivals: interval(arrived),
             completions: interval(completed),

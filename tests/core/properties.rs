@@ -77,6 +77,7 @@ prop_compose! {
             waiting.into_iter().map(|(age_seconds, orders)| Cohort { age_seconds, orders }).collect();
         waiting.sort_by(|left, right| right.age_seconds.total_cmp(&left.age_seconds));
         let orders: f64 = waiting.iter().map(|cohort| cohort.orders).sum();
+        let longest = waiting.first().map(|cohort| cohort.age_seconds);
         Situation {
             at: Timestamp::UNIX_EPOCH,
             queue_age_seconds: Some(ages.0),
@@ -103,6 +104,8 @@ prop_compose! {
             nodes: nodes.map(|(free_slots, coming)| NodeSlots { free_slots, coming }),
             pod_lead_seconds: leads.0,
             node_lead_seconds: leads.1,
+            visibility_timeout_seconds: memory.0.map(f64::from),
+            longest_wait_seconds: longest,
             deadlines: cut_off
                 .map(|(cut_off_in_seconds, window)| Deadline {
                     name: "DPD".to_owned(),
@@ -227,6 +230,43 @@ fn a_wait_of_a_day_does_not_put_off_a_dispatch() {
     }
 }
 
+#[test]
+fn no_worker_goes_whose_order_would_return_late() {
+    let policy = Policy { target_wait_seconds: Some(300.0), ..Policy::default() };
+    let few = Situation {
+        backlog: 20.0,
+        waiting: vec![Cohort { age_seconds: 100.0, orders: 20.0 }],
+        deadlines: Vec::new(),
+        hold_replicas: 6,
+        settled_replicas: 6,
+        ..ten_workers()
+    };
+    let of = |visibility: Option<f64>, waited: f64| {
+        let situation = Situation {
+            visibility_timeout_seconds: visibility,
+            longest_wait_seconds: Some(waited),
+            ..few.clone()
+        };
+        decide(&situation, &policy)
+    };
+    assert!(of(Some(90.0), 100.0).desired < Some(8));
+    let kept = of(Some(90.0), 200.0);
+    assert_eq!(kept.desired, Some(10), "one begun after 200 s returns after 290 s at best");
+    assert!(kept.reason.contains("would return to the queue too late"), "{}", kept.reason);
+    assert!(of(Some(30.0), 200.0).desired < Some(8), "it returns after 230 s");
+    assert_eq!(of(None, 200.0).desired, Some(10), "nobody says when");
+    assert!(of(Some(43_200.0), 100.0).desired < Some(8), "it is lost whenever it goes");
+
+    let near = |dispatch_in_seconds: f64| {
+        let deadline = Deadline { name: "DPD".to_owned(), cut_off_in_seconds: -1800.0, dispatch_in_seconds };
+        let waiting = vec![Cohort { age_seconds: 1900.0, orders: 1.0 }];
+        Situation { deadlines: vec![deadline], waiting, longest_wait_seconds: None, ..few.clone() }
+    };
+    let by_cut_off = Policy { target_wait_seconds: None, ..policy.clone() };
+    assert_eq!(decide(&near(100.0), &by_cut_off).desired, Some(10), "one that returns misses the dispatch");
+    assert!(decide(&near(600.0), &by_cut_off).desired < Some(8));
+}
+
 /// Ten workers before a cut-off that they can't keep.
 fn ten_workers() -> Situation {
     Situation {
@@ -258,6 +298,8 @@ fn ten_workers() -> Situation {
         nodes: None,
         pod_lead_seconds: 30.0,
         node_lead_seconds: 90.0,
+        visibility_timeout_seconds: Some(30.0),
+        longest_wait_seconds: Some(60.0),
         deadlines: vec![Deadline {
             name: "DPD".to_owned(),
             cut_off_in_seconds: 1800.0,

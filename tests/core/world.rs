@@ -394,14 +394,14 @@ impl Run<'_> {
             return None;
         }
         if within(instruments.zeros) {
-            return Some(QueueReading { visible: 0.0, in_flight: 0.0, delayed: 0.0, age_seconds: 0.0 });
+            return Some(QueueReading::default());
         }
         let lag = self.random.random_range(0..=instruments.lag_seconds).min(self.now);
         let (visible, in_flight) = self.counters[(self.now - lag) as usize];
         let noise = Normal::new(1.0, instruments.noise.max(1e-9)).unwrap();
         let mut distort = |count: u32| (f64::from(count) * noise.sample(&mut self.random)).round().max(0.0);
         let (visible, in_flight) = (distort(visible), distort(in_flight));
-        Some(QueueReading { visible, in_flight, delayed: 0.0, age_seconds: 0.0 })
+        Some(QueueReading { visible, in_flight, ..QueueReading::default() })
     }
 
     /// Counts of minutes that have become known.

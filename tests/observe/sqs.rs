@@ -35,6 +35,7 @@ async fn counters_of_standard_fifo_and_several_queues() {
     emulator.send_delayed(&standard, 600).await;
     let seen = one.until("work and a delay", |seen| counters(seen) == Some([2.0, 1.0, 1.0])).await;
     assert_eq!(error_of(&seen, "sqs"), "");
+    assert_eq!(seen.observation.queue.unwrap().visibility_timeout_seconds, Some(30.0), "SQS's default");
     emulator.delete(&standard, &taken).await;
     one.until("a completion", |seen| counters(seen) == Some([2.0, 0.0, 1.0])).await;
     both.until("the sum again", |seen| counters(seen) == Some([4.0, 0.0, 1.0])).await;

@@ -19,7 +19,7 @@ async fn what_serve_decided_is_decided_again() {
     let mut client = running.client().await;
     for visible in [0.0, 400.0, 900.0, 20.0] {
         running.script.set(|shown| {
-            shown.queue = Some(QueueReading { visible, in_flight: 2.0, delayed: 0.0, age_seconds: 0.0 });
+            shown.queue = Some(QueueReading { visible, in_flight: 2.0, ..QueueReading::default() });
         });
         running.hand.advance(Duration::from_secs(5));
         soon("a number", client.get_metrics(ask(reference("packers", &[])))).await.unwrap();

@@ -48,7 +48,7 @@ impl Script {
 impl Default for Script {
     fn default() -> Self {
         let shown = Shown {
-            queue: Some(QueueReading { visible: 0.0, in_flight: 0.0, delayed: 0.0, age_seconds: 0.0 }),
+            queue: Some(QueueReading::default()),
             replicas: Some(Replicas { ready: 0, starting: Vec::new(), pending: 0, wanted: Some(0) }),
             attach_error: None,
             panics: false,

@@ -186,7 +186,7 @@ async fn a_first_call_gets_the_number_when_the_first_reading_comes_in_time() {
     until("the call waits", || running.hand.sleepers() >= 3).await;
     assert!(!call.is_finished());
     running.script.set(|shown| {
-        shown.queue = Some(QueueReading { visible: 0.0, in_flight: 0.0, delayed: 0.0, age_seconds: 0.0 });
+        shown.queue = Some(QueueReading::default());
     });
     let answer = soon("the number", call).await.unwrap().unwrap();
     assert_eq!(answer.into_inner().metric_values[0].metric_value, 3);
@@ -262,7 +262,7 @@ async fn a_silent_queue_is_an_error_after_stale_after_and_heals() {
     assert_eq!(status.code(), Code::Unavailable);
     client.get_metric_spec(reference("packers", &[])).await.unwrap();
     running.script.set(|shown| {
-        shown.queue = Some(QueueReading { visible: 0.0, in_flight: 0.0, delayed: 0.0, age_seconds: 0.0 });
+        shown.queue = Some(QueueReading::default());
     });
     let healed = async {
         while client.get_metrics(ask(reference("packers", &[]))).await.is_err() {
@@ -284,7 +284,7 @@ async fn streams_say_at_once_what_holds_and_activation_when_it_comes() {
     let mut activity = client.stream_is_active(sleeping.clone()).await.unwrap().into_inner();
     assert!(!soon("the state", activity.message()).await.unwrap().unwrap().result);
     running.script.set(|shown| {
-        shown.queue = Some(QueueReading { visible: 500.0, in_flight: 0.0, delayed: 0.0, age_seconds: 0.0 });
+        shown.queue = Some(QueueReading { visible: 500.0, ..QueueReading::default() });
         shown.replicas = Some(Replicas { ready: 0, starting: Vec::new(), pending: 0, wanted: Some(0) });
     });
     let active = async {

@@ -220,12 +220,7 @@ fn observed(server: &ApiServer, kind: HolderKind, centre: Centre, now: Timestamp
     Observed {
         observation: Observation {
             at: now,
-            queue: Some(QueueReading {
-                visible: centre.backlog,
-                in_flight: 0.0,
-                delayed: 0.0,
-                age_seconds: 0.0,
-            }),
+            queue: Some(QueueReading { visible: centre.backlog, ..QueueReading::default() }),
             arrivals: Vec::new(),
             completions: Vec::new(),
             replicas: Some(Replicas {

@@ -79,6 +79,19 @@ pub struct Backlog {
     pub waiting: Vec<Cohort>,
 }
 
+impl Backlog {
+    /// Seconds for which the oldest waiting order has waited.
+    pub fn oldest_seconds(&self) -> Option<f64> {
+        let mut orders = 0.0;
+        // A cohort may be less than an order.
+        let oldest = self.waiting.iter().find(|cohort| {
+            orders += cohort.orders;
+            orders >= 0.5
+        });
+        oldest.map(|cohort| cohort.age_seconds)
+    }
+}
+
 impl Ledger {
     /// Goes on from a service rate that was learned before a restart.
     pub fn resume_service(&mut self, per_second: f64, concurrency: f64) {

@@ -277,7 +277,7 @@ mod tests {
     use super::*;
 
     fn reading(visible: f64, in_flight: f64) -> QueueReading {
-        QueueReading { visible, in_flight, delayed: 0.0, age_seconds: 0.0 }
+        QueueReading { visible, in_flight, ..QueueReading::default() }
     }
 
     /// `ready` workers at `per_second` each; arrivals at `arrivals` a second; returns the estimate.

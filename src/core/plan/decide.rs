@@ -3,21 +3,21 @@
 
 use super::capacity::{done_by_fleet, height_at, room_ahead};
 use super::curves::{Curves, Due, Strictness};
+use super::keep::{can_do_without, expects_soon, in_doubt, would_return_late};
 use super::late::{self, Late};
 use super::reason;
 use super::situation::{Deadline, Fleet, KnownEntry, Situation};
 use super::string::{Corridor, Segment};
 use super::tuning::{
     CATCH_UP_SHARE, CUT_OFF_RESERVE, CYCLE_SECONDS, DEVIATIONS, DOUBTFUL_AGE_SECONDS, DOWN_SLACK_REPLICAS,
-    EMPTY_SECONDS, NODE_DEVIATIONS, SETTLED_SHARE, SURE_DEVIATION, UNLIKELY_SILENCE, UP_SLACK_HALVED_AT,
-    UP_SLACK_REPLICAS, UP_SLACK_SHARE, WAIT_LIMIT, WAIT_RESERVE,
+    EMPTY_SECONDS, NODE_DEVIATIONS, SETTLED_SHARE, SURE_DEVIATION, UP_SLACK_HALVED_AT, UP_SLACK_REPLICAS,
+    UP_SLACK_SHARE, WAIT_LIMIT, WAIT_RESERVE,
 };
 use crate::core::decision::{
     Binding, Bound, BoundKind, CalendarPart, DecisionError, DecisionRecord, ForecastSummary, Quantile,
     policy_version,
 };
 use crate::core::demand::forecast::distribution::{count_quantile, normal_quantile};
-use crate::core::demand::outlook::PRESENT_RATE;
 use crate::core::policy::Policy;
 
 /// Levels of the quantiles that are told.
@@ -304,6 +304,12 @@ fn bounded(situation: &Situation, policy: &Policy, plan: &Plan, bounds: &mut Vec
         let held = if small { situation.settled_replicas } else { situation.hold_replicas };
         number.raise(BoundKind::Hold, held.min(existing));
     }
+    if let Some(fleet) = &situation.fleet
+        && number.value < fleet.on_nodes()
+        && would_return_late(situation, policy)
+    {
+        number.raise(BoundKind::Redelivery, fleet.on_nodes().min(situation.last_desired.unwrap_or(u32::MAX)));
+    }
     if let Some(busy) = situation.busy_at_start {
         number.raise(BoundKind::Hold, busy.min(existing.unwrap_or(busy)));
     }
@@ -354,34 +360,6 @@ fn planned(situation: &Situation, policy: &Policy, plan: &Plan) -> u32 {
     let up = if enough { whole(plan.up).min(existing) } else { whole(plan.up) };
     let planned = up.max(existing.min(whole(plan.now - DOWN_SLACK_REPLICAS).max(whole(plan.now.min(1.0)))));
     if planned == 1 && can_do_without(situation, policy) { 0 } else { planned }
-}
-
-/// Whether nothing is there, nothing is likely to come soon, and what comes all the same can wait for a
-/// worker to be started.
-fn can_do_without(situation: &Situation, policy: &Policy) -> bool {
-    let lead = situation.pod_lead_seconds + situation.node_lead_seconds + CYCLE_SECONDS;
-    situation.backlog < 0.5
-        && situation.empty_seconds >= EMPTY_SECONDS
-        && policy.target_wait_seconds.is_none_or(|wait| lead <= wait * WAIT_RESERVE)
-        && !expects_soon(situation)
-}
-
-/// Whether an order is likely before a worker brought back from zero had earned its keep.
-fn expects_soon(situation: &Situation) -> bool {
-    let back = situation.pod_lead_seconds + situation.node_lead_seconds + 300.0;
-    // A rate at which so long a silence would be rare is over.
-    let is_over = situation.outlook.model == PRESENT_RATE
-        && situation.arrival_rate * situation.empty_seconds > UNLIKELY_SILENCE;
-    !is_over && situation.outlook.at(back).0 >= 0.7
-}
-
-/// Data that must not scale anything down.
-fn in_doubt(situation: &Situation) -> bool {
-    let old = |age: f64| age > DOUBTFUL_AGE_SECONDS;
-    // Workers that were never read are planned without; only what was known can be out of date.
-    situation.doubtful
-        || situation.queue_age_seconds.is_none_or(old)
-        || situation.fleet_age_seconds.is_some_and(old)
 }
 
 fn stale_source(situation: &Situation, policy: &Policy) -> Option<Binding> {

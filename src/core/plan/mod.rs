@@ -4,12 +4,14 @@
 //! - [`curves`]: what must be done by when, and what can be done at the earliest;
 //! - [`string`]: the shortest path between the two;
 //! - [`capacity`]: what the pods that exist will get done;
+//! - [`keep`]: the workers that stay though fewer would do;
 //! - [`late`]: the orders that nothing saves any more;
 //! - [`mod@decide`]: replicas, nodes and the reason.
 
 pub mod capacity;
 pub mod curves;
 pub mod decide;
+pub mod keep;
 pub mod late;
 pub mod reason;
 pub mod situation;

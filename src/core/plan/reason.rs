@@ -127,6 +127,9 @@ fn bound(record: &DecisionRecord, policy: &Policy) -> String {
         }
         BoundKind::Doubt => format!("the data is doubtful and scales nothing down, {from} were planned"),
         BoundKind::Hold => format!("held, {from} would do"),
+        BoundKind::Redelivery => format!(
+            "{from} would do, but an order whose worker is taken away now would return to the queue too late"
+        ),
         BoundKind::Unlearned => format!(
             "no service rate was seen yet, on an assumed one {from} are needed: doubled until one is seen, or give serviceRate"
         ),

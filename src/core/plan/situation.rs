@@ -53,6 +53,12 @@ pub struct Situation {
     pub pod_lead_seconds: f64,
     /// Node asked for to Initialized, seconds.
     pub node_lead_seconds: f64,
+    /// An order whose worker is taken away in the middle of it returns to the queue after so long, where known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub visibility_timeout_seconds: Option<f64>,
+    /// The longest that an order has waited which is in work now or comes next, as far as is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub longest_wait_seconds: Option<f64>,
     /// Carrier cut-offs whose dispatch is to come, soonest first.
     pub deadlines: Vec<Deadline>,
     /// The decision before, where there was one.
@@ -177,5 +183,10 @@ impl Fleet {
     /// Pods that exist or were asked for.
     pub fn existing(&self) -> u32 {
         self.ready.saturating_add(u32::try_from(self.ready_in_seconds.len()).unwrap_or(u32::MAX))
+    }
+
+    /// Pods at work or soon to be: those that wait for a node are left out.
+    pub fn on_nodes(&self) -> u32 {
+        self.existing().saturating_sub(self.pending)
     }
 }

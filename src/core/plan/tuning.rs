@@ -54,3 +54,8 @@ pub const EMPTY_SECONDS: f64 = 120.0;
 pub const UNLIKELY_SILENCE: f64 = 2.0;
 /// Readings older than this scale nothing down: three polls of the queue have failed.
 pub const DOUBTFUL_AGE_SECONDS: f64 = 75.0;
+/// An order whose worker is taken away returns after this long where the queue doesn't say: three times what SQS
+/// sets by itself.
+pub const ASSUMED_VISIBILITY_SECONDS: f64 = 90.0;
+/// Ages are estimated: orders have waited for up to so much longer, by readings that lag and lie.
+pub const AGE_ERROR_SECONDS: f64 = 45.0;

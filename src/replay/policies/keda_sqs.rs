@@ -112,7 +112,7 @@ pub(super) mod tests {
     pub(in super::super) fn with_ready(visible: f64, in_flight: f64, ready: u32) -> Observation {
         Observation {
             at: jiff::Timestamp::UNIX_EPOCH,
-            queue: Some(QueueReading { visible, in_flight, delayed: 0.0, age_seconds: 0.0 }),
+            queue: Some(QueueReading { visible, in_flight, ..QueueReading::default() }),
             arrivals: Vec::new(),
             completions: Vec::new(),
             replicas: Some(Replicas { ready, starting: Vec::new(), pending: 0, wanted: Some(ready) }),

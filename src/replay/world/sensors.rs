@@ -82,12 +82,13 @@ impl Sensors {
         if self.scenario.sensors.queue_blackouts.iter().any(|window| window.contains(now)) {
             return None;
         }
+        let visibility_timeout_seconds = Some(self.scenario.service.visibility_timeout_seconds);
         let last_zero = self.zeros[..self.zeros.partition_point(|at| *at <= now)].last();
         if last_zero.is_some_and(|at| now - at < MINUTE) {
-            return Some(QueueReading { visible: 0.0, in_flight: 0.0, delayed: 0.0, age_seconds: 0.0 });
+            return Some(QueueReading { visibility_timeout_seconds, ..QueueReading::default() });
         }
         let visible = visible + phantom;
-        Some(QueueReading { visible, in_flight, delayed: 0.0, age_seconds: 0.0 })
+        Some(QueueReading { visible, in_flight, visibility_timeout_seconds, ..QueueReading::default() })
     }
 
     fn distort(&mut self, count: u32) -> f64 {

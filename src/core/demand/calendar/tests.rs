@@ -235,8 +235,7 @@ fn decisions_around(day: i64, then: f64, calendar: Option<Calendar>) -> Vec<crat
                 queue: Some(crate::core::QueueReading {
                     visible: 5.0,
                     in_flight: 10.0,
-                    delayed: 0.0,
-                    age_seconds: 0.0,
+                    ..crate::core::QueueReading::default()
                 }),
                 arrivals: vec![Interval { from, to: at, count: rate(from) }],
                 completions: vec![Interval { from, to: at, count: rate(from) }],

@@ -1,0 +1,59 @@
+//! Workers that stay though fewer would do: in doubt, while something is expected soon, and where taking one away
+//! would make an order late.
+
+use super::situation::{Deadline, Situation};
+use super::tuning::{
+    AGE_ERROR_SECONDS, ASSUMED_VISIBILITY_SECONDS, CYCLE_SECONDS, DOUBTFUL_AGE_SECONDS, EMPTY_SECONDS,
+    UNLIKELY_SILENCE, WAIT_RESERVE,
+};
+use crate::core::demand::outlook::PRESENT_RATE;
+use crate::core::policy::Policy;
+
+/// Whether an order whose worker is taken away now, in the middle of it, would return to the queue too late: so
+/// long have the orders waited that are in work, or so near is the dispatch of those that come next.
+///
+/// Where an order is away for most of its time hardly one would be saved, and a queue that is well would hold its
+/// workers: what has waited for less than it is away holds none.
+pub(super) fn would_return_late(situation: &Situation, policy: &Policy) -> bool {
+    let away = situation.visibility_timeout_seconds.unwrap_or(ASSUMED_VISIBILITY_SECONDS)
+        + CYCLE_SECONDS
+        + AGE_ERROR_SECONDS;
+    let waited = situation.longest_wait_seconds.unwrap_or(0.0);
+    policy.target_wait_seconds.is_some_and(|wait| waited >= (wait - away).max(away))
+        || situation.deadlines.iter().any(|deadline| leaves_soon(deadline, away, situation))
+}
+
+/// Whether orders wait for a dispatch that one which returns would miss.
+fn leaves_soon(deadline: &Deadline, away: f64, situation: &Situation) -> bool {
+    let again = away + 1.5 * situation.service.seconds_per_order();
+    deadline.dispatch_in_seconds <= again.min(deadline.window_seconds() - again)
+        && situation.in_by(deadline.cut_off_in_seconds) >= 0.5
+}
+
+/// Whether nothing is there, nothing is likely to come soon, and what comes all the same can wait for a
+/// worker to be started.
+pub(super) fn can_do_without(situation: &Situation, policy: &Policy) -> bool {
+    let lead = situation.pod_lead_seconds + situation.node_lead_seconds + CYCLE_SECONDS;
+    situation.backlog < 0.5
+        && situation.empty_seconds >= EMPTY_SECONDS
+        && policy.target_wait_seconds.is_none_or(|wait| lead <= wait * WAIT_RESERVE)
+        && !expects_soon(situation)
+}
+
+/// Whether an order is likely before a worker brought back from zero had earned its keep.
+pub(super) fn expects_soon(situation: &Situation) -> bool {
+    let back = situation.pod_lead_seconds + situation.node_lead_seconds + 300.0;
+    // A rate at which so long a silence would be rare is over.
+    let is_over = situation.outlook.model == PRESENT_RATE
+        && situation.arrival_rate * situation.empty_seconds > UNLIKELY_SILENCE;
+    !is_over && situation.outlook.at(back).0 >= 0.7
+}
+
+/// Data that must not scale anything down.
+pub(super) fn in_doubt(situation: &Situation) -> bool {
+    let old = |age: f64| age > DOUBTFUL_AGE_SECONDS;
+    // Workers that were never read are planned without; only what was known can be out of date.
+    situation.doubtful
+        || situation.queue_age_seconds.is_none_or(old)
+        || situation.fleet_age_seconds.is_some_and(old)
+}
