@@ -152,7 +152,6 @@ impl BacktestArguments {
         let mut notes: Vec<String> = objects.iter().flat_map(|object| object.notes.clone()).collect();
         notes.push(learned_note(&history, start));
         notes.extend(history.missing_note());
-        notes.extend(cell.scenario().clock_changes_note());
         let mut assumptions = std::mem::take(&mut centre.assumptions);
         assumptions.push(self.moments());
         Ok(Contest { contestants, assumptions, notes })

@@ -307,6 +307,7 @@ impl Centre {
             start: stretch.start,
             days: stretch.days + stretch.warm_up_days,
             warm_up_days: stretch.warm_up_days,
+            wall_days: true,
             ..self.scenario.clone()
         }
     }
