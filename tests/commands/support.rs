@@ -112,6 +112,11 @@ pub(crate) fn assert_page(page: &str) {
     for part in ["<!doctype html>", "<svg ", "prefers-color-scheme: dark", "@media print", "</html>"] {
         assert!(page.contains(part), "{part} is not in the page");
     }
+    let rule = |text: &str| page.rfind(text);
+    assert!(
+        rule("@media print") > rule("white-space: nowrap"),
+        "a later rule for screens would stand on paper"
+    );
     for part in ["http:", "https:", "<script", "<link", "url(", "@import"] {
         assert!(!page.contains(part), "{part} is in the page");
     }
