@@ -52,6 +52,10 @@ impl Folder {
         std::fs::write(self.0.path().join(name), text).unwrap();
     }
 
+    pub(crate) fn path(&self, name: &str) -> std::path::PathBuf {
+        self.0.path().join(name)
+    }
+
     pub(crate) fn read(&self, name: &str) -> String {
         std::fs::read_to_string(self.0.path().join(name)).unwrap()
     }
