@@ -221,6 +221,8 @@ fn a_day_of_a_history_ends_at_midnight() {
             .says(&format!("{USUAL} --from {} --days 2 --output json", dates[0]).replace("--days 1 ", ""), 0);
         let contest = &json(&text)["contests"][0];
         assert_eq!(contest["orders"], 14, "{text}");
+        let note = contest["notes"][0].as_str().unwrap();
+        assert!(note.starts_with("the history holds 0.0 days before the first"), "{note}");
         assert_eq!(contest["runs"][0]["score"]["days"][0]["orders"], 7, "{text}");
         let day = contest["runs"][0]["score"]["days"][1]["orders"].as_u64().unwrap();
         assert!((1..=7).contains(&day), "the last hour before midnight belongs to the day: {text}");
