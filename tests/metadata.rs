@@ -200,7 +200,9 @@ fn every_default_of_the_table_is_the_policy_s() {
     let (trigger, _) = Trigger::parse(SQS.iter().copied(), Origin::File).unwrap();
     let policy = Policy { max_replicas: Policy::default().max_replicas, ..(*trigger.policy).clone() };
     assert_eq!(policy, Policy::default());
-    let written = Trigger { policy: policy.into(), ..trigger }.metadata();
+    let (pod, node) = (Some(policy.pod_lead_seconds), Some(policy.node_lead_seconds));
+    let as_given = Trigger { pod_lead_seconds: pod, node_lead_seconds: node, ..trigger };
+    let written = Trigger { policy: policy.into(), ..as_given }.metadata();
     for definition in KEYS {
         let (Fallback::Value(default), Some(value)) = (definition.default, written.get(definition.name))
         else {

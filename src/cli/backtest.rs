@@ -152,7 +152,6 @@ impl BacktestArguments {
         let mut notes: Vec<String> = objects.iter().flat_map(|object| object.notes.clone()).collect();
         notes.push(learned_note(&history, start));
         notes.extend(history.missing_note());
-        notes.extend(cell.scenario().clock_changes_note());
         let mut assumptions = std::mem::take(&mut centre.assumptions);
         assumptions.push(self.moments());
         Ok(Contest { contestants, assumptions, notes })
@@ -276,8 +275,11 @@ fn learned(
 }
 
 fn learned_note(history: &Recorded, start: jiff::Timestamp) -> String {
-    let seconds: f64 =
-        history.before(start).iter().map(|one| one.to.duration_since(one.from).as_secs_f64()).sum();
+    // a sum of nothing would be -0
+    let seconds = history
+        .before(start)
+        .iter()
+        .fold(0.0, |sum, one| sum + one.to.duration_since(one.from).as_secs_f64());
     let days = seconds / 86_400.0;
     if days < 3.0 {
         format!(

@@ -117,13 +117,13 @@ impl CentreArguments {
         let pod_lead = sources.seconds(
             "from a pod's place on a node to Ready",
             (self.pod_lead, seen.pod_lead),
-            |policy| policy.pod_lead_seconds,
+            trigger.and_then(|trigger| trigger.pod_lead_seconds),
             default.pod_lead_seconds,
         );
         let node_lead = sources.seconds(
             "from asking for a node to Initialized",
             (self.node_lead, seen.node_lead),
-            |policy| policy.node_lead_seconds,
+            trigger.and_then(|trigger| trigger.node_lead_seconds),
             default.node_lead_seconds,
         );
         let nodes = self.nodes(&mut sources, seen, node_lead);
@@ -206,7 +206,8 @@ impl CentreArguments {
         let known = telling.map(|trigger| &*trigger.policy).or(with_cut_offs);
         let (zone, source) = match (&self.time_zone, known) {
             (Some(zone), _) => (zone.clone(), "flag"),
-            (None, Some(policy)) => (policy.time_zone.clone(), "trigger"),
+            (None, Some(policy)) if telling.is_some() => (policy.time_zone.clone(), "trigger"),
+            (None, Some(policy)) => (policy.time_zone.clone(), "default"),
             (None, None) if goal.cut_offs.is_empty() => ("UTC".to_owned(), "default"),
             (None, None) => bail!(
                 "in which zone are --cut-offs and history meant? give --time-zone, such as Europe/Prague"
@@ -270,13 +271,13 @@ impl Sources<'_> {
         &mut self,
         what: &'static str,
         (flag, seen): (Option<f64>, Option<f64>),
-        of: fn(&Policy) -> f64,
+        given: Option<f64>,
         default: f64,
     ) -> f64 {
-        let (seconds, source) = match (flag, seen, self.trigger) {
+        let (seconds, source) = match (flag, seen, given) {
             (Some(seconds), ..) => (seconds, "flag"),
             (None, Some(seconds), _) => (seconds, "cluster"),
-            (None, None, Some(policy)) => (of(policy), "trigger"),
+            (None, None, Some(seconds)) => (seconds, "trigger"),
             (None, None, None) => (default, "default"),
         };
         self.say(what, duration::format(seconds), source);
@@ -307,6 +308,7 @@ impl Centre {
             start: stretch.start,
             days: stretch.days + stretch.warm_up_days,
             warm_up_days: stretch.warm_up_days,
+            wall_days: true,
             ..self.scenario.clone()
         }
     }
@@ -419,6 +421,26 @@ mod tests {
             let found = (goal.target_wait_seconds, goal.cut_offs.len(), centre.assumptions[0].source);
             assert_eq!(found, (seconds, carriers, source), "{keys} {flags}");
             assert_eq!(centre.policy.time_zone, zone, "{keys} {flags}");
+        }
+    }
+
+    #[test]
+    fn what_a_trigger_leaves_at_its_default_is_told_as_such() {
+        let (pod, node) = ("from a pod's place on a node to Ready", "from asking for a node to Initialized");
+        let cut_offs = "cutOffs: 'DPD daily 14:00+45m'";
+        for (keys, what, value, source) in [
+            ("targetWait: 2m", pod, "30s", "default"),
+            ("targetWait: 2m", node, "1m30s", "default"),
+            ("targetWait: 2m, podLeadTime: 30s", pod, "30s", "trigger"),
+            ("targetWait: 2m, podLeadTime: 30s", node, "1m30s", "default"),
+            ("targetWait: 2m, nodeLeadTime: 2m", node, "2m", "trigger"),
+            (cut_offs, "time zone", "UTC", "default"),
+            ("cutOffs: 'DPD daily 14:00+45m', timeZone: UTC", "time zone", "UTC", "trigger"),
+        ] {
+            let arguments = Arguments::parse_from(["centre", "--service-time=1m"]).centre;
+            let centre = arguments.complete(&[&object(keys)], Seen::default()).unwrap();
+            let told = centre.assumptions.iter().find(|one| one.what == what).unwrap();
+            assert_eq!((told.value.as_str(), told.source), (value, source), "{keys}");
         }
     }
 

@@ -2,7 +2,7 @@
 //!
 //! A record of `serve --record-dir` carries all that its decision was taken from, so that the same
 //! code gives the same number. Exit code 0 when all are the same, 1 when one differs, 2 when a
-//! record cannot be read or decided again.
+//! record cannot be read or decided again, be it for want of settings that can be read.
 
 mod compare;
 mod foreign;
@@ -21,7 +21,7 @@ use super::forecast::{new_table, say};
 use super::report::Output;
 use super::report::words::counted;
 use crate::core::Policy;
-use crate::telemetry::records::{Kept, files_of, read};
+use crate::telemetry::records::{Kept, RecordsError, files_of, read};
 use crate::trigger::scaled_object::load_trigger;
 use crate::trigger::yaml::without_place;
 use compare::{Cause, Change, decide_again};
@@ -86,11 +86,9 @@ struct Difference {
 }
 
 pub(super) fn run(arguments: &ReplayArguments) -> anyhow::Result<ExitCode> {
-    let settings = match &arguments.trigger {
-        Some(path) => Some(load_trigger(path).context("--trigger")?.policy),
-        None => None,
-    };
-    let report = match gather(&arguments.records, settings.as_deref()) {
+    let load = |path: &PathBuf| load_trigger(path).context("--trigger");
+    let settings = arguments.trigger.as_ref().map(load).transpose().map(|given| given.map(|one| one.policy));
+    let report = match settings.and_then(|settings| gather(&arguments.records, settings.as_deref())) {
         Ok(report) => report,
         Err(error) => {
             eprintln!("error: {}", super::told(&error));
@@ -116,19 +114,28 @@ fn gather(records: &[PathBuf], settings: Option<&Policy>) -> anyhow::Result<Repo
         files.extend(files_of(path)?);
     }
     for file in &files {
-        let read = read(file)?;
+        let place_of_file = file.display().to_string();
+        let read = match read(file) {
+            Ok(read) => read,
+            // the other files may be whole
+            Err(RecordsError::Corrupt { source, .. }) => {
+                let reason = format!("cannot be decompressed: {source}; none of it was taken");
+                report.unusable.push(Unusable { place: place_of_file, reason });
+                continue;
+            }
+            Err(error) => return Err(error.into()),
+        };
         if read.cut_off {
-            report.cut_off.push(file.display().to_string());
+            report.cut_off.push(place_of_file.clone());
         }
         if let Some(kind) = foreign::of(&read.lines) {
-            let place = file.display().to_string();
             let reason = format!(
                 "is no file of decision records, it seems to be {kind}; give what `serve --record-dir` wrote, or lines of `decide --inputs`"
             );
-            report.unusable.push(Unusable { place, reason });
+            report.unusable.push(Unusable { place: place_of_file, reason });
             continue;
         }
-        let bar = ProgressBar::new(read.lines.len() as u64).with_message(file.display().to_string());
+        let bar = ProgressBar::new(read.lines.len() as u64).with_message(place_of_file);
         for (number, line) in read.lines.iter().progress_with(bar) {
             take(&mut report, &mut workloads, &place(file, *number), line, settings);
         }
@@ -156,7 +163,7 @@ fn take(
             // serde would take a list for an object, and tells names of types where neither came.
             let is_object = line.trim_start().starts_with('{');
             let words = if is_object { without_place(&reason) } else { "must be one JSON object" };
-            return unusable(format!("is not a decision record: {words}"));
+            return unusable(format!("is not a decision record{}: {words}", of_another_version(line)));
         }
     };
     let again = match decide_again(&kept, settings) {
@@ -189,6 +196,19 @@ fn take(
     });
 }
 
+/// Words on the version that wrote a line, where that is not this one: its records may have other fields.
+fn of_another_version(line: &str) -> String {
+    #[derive(serde::Deserialize)]
+    struct Written {
+        version: String,
+    }
+    let written = serde_json::from_str::<Written>(line).ok();
+    let other = written.filter(|written| written.version != env!("CARGO_PKG_VERSION"));
+    other.map_or_else(String::new, |written| {
+        format!(" of this version, {} wrote it, this is {}", written.version, env!("CARGO_PKG_VERSION"))
+    })
+}
+
 fn text(report: &Report, show: usize) -> String {
     let mut parts = Vec::new();
     let mut table = new_table(&["workload", "decisions", "same", "differ", "mean replicas", "now"]);
@@ -218,16 +238,11 @@ fn text(report: &Report, show: usize) -> String {
             causes.join("; ")
         ));
     }
-    if report.differences.len() > show {
-        parts.push(format!(
-            "and {} more; --show {} tells all",
-            report.differences.len() - show,
-            report.differences.len()
-        ));
-    }
+    parts.extend(more(report.differences.len(), show));
     for Unusable { place, reason } in report.unusable.iter().take(show) {
         parts.push(format!("{place}: {reason}"));
     }
+    parts.extend(more(report.unusable.len(), show));
     for file in &report.cut_off {
         parts.push(format!("note: {file} ends in the middle (still being written, or its writer was killed); what is whole was taken"));
     }
@@ -245,4 +260,9 @@ fn text(report: &Report, show: usize) -> String {
         report.unusable.len()
     ));
     parts.join("\n")
+}
+
+/// What is left out of a list that is shown in part.
+fn more(all: usize, show: usize) -> Option<String> {
+    (all > show).then(|| format!("and {} more; --show {all} tells all", all - show))
 }

@@ -20,17 +20,18 @@ pub struct LateOrder {
 pub fn late_orders(scenario: &Scenario, orders: &Orders, outcomes: &Outcomes) -> Vec<LateOrder> {
     let wait = scenario.goal.target_wait_seconds.map(millis);
     let dispatches = scenario.dispatches(&orders.arrivals);
-    let first = orders.arrivals.partition_point(|arrival| *arrival < scenario.scored_from());
+    let (from, end) = (scenario.scored_from(), scenario.end());
+    let first = orders.arrivals.partition_point(|arrival| *arrival < from);
     (first..orders.len())
         .filter_map(|order| {
             let arrival = orders.arrivals[order];
             let due = wait.map_or(Millis::MAX, |wait| arrival + wait);
             let dispatch = dispatches[order].unwrap_or(Millis::MAX);
-            if due.min(dispatch) > scenario.end() {
+            if due.min(dispatch) > end {
                 return None; // whether it is late lies beyond the simulated time
             }
             let waited = outcomes.starts[order] > due;
-            let missed = outcomes.completions[order] > dispatch && dispatch <= scenario.end();
+            let missed = outcomes.completions[order] > dispatch && dispatch <= end;
             let late_at = match (waited, missed) {
                 (true, true) => due.min(dispatch),
                 (true, false) => due,

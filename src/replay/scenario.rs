@@ -79,10 +79,10 @@ pub struct Scenario {
     pub start: Date,
     /// Days simulated, warm-up included.
     pub days: u32,
-    /// How long they are all together, where the clocks change on one; else so many times 24 hours. No file says
-    /// it: a day of 23 or 25 hours has no account of its own.
+    /// Whether they are those of the wall clock, with 23 or 25 hours where the clocks change, and not of 24 hours
+    /// each. A history has such days; a file cannot say it, for its hours are counted from the start.
     #[serde(skip)]
-    pub length: Option<Millis>,
+    pub wall_days: bool,
     /// First days that are simulated and not scored.
     pub warm_up_days: u32,
     /// Where the orders come from.
@@ -440,12 +440,12 @@ impl Scenario {
 
     /// End of the simulated time.
     pub fn end(&self) -> Millis {
-        self.length.unwrap_or(i64::from(self.days) * DAY)
+        self.day_start(self.days)
     }
 
     /// End of the warm-up, from which scores count.
     pub fn scored_from(&self) -> Millis {
-        i64::from(self.warm_up_days) * DAY
+        self.day_start(self.warm_up_days)
     }
 
     /// For each of the sorted `arrivals` the dispatch of the first cut-off it makes.

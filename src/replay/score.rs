@@ -6,8 +6,8 @@ use serde::Serialize;
 
 use super::orders::Orders;
 use super::scenario::Scenario;
-use super::units::{DAY, Millis, SECOND, index, millis};
-use super::world::{Outcomes, Tally};
+use super::units::{Millis, SECOND, millis};
+use super::world::{Outcomes, Tally, day_of};
 
 /// Orders late after this long without one are another miss.
 const MISS_APART: Millis = 1_800 * SECOND;
@@ -186,11 +186,11 @@ impl Judged {
         tally: &Tally,
         warnings: &Warnings,
     ) -> Self {
+        let bounds = scenario.scored_days();
         let (from, to) = (scenario.scored_from(), scenario.end());
         let dispatches = scenario.dispatches(&orders.arrivals);
         let wait = scenario.goal.target_wait_seconds.map(millis);
         let mut days = day_costs(scenario, tally);
-        let last = days.len() - 1;
         let mut waits = waits();
         let mut late_at = Vec::new();
         let first = orders.arrivals.partition_point(|arrival| *arrival < from);
@@ -202,8 +202,8 @@ impl Judged {
                 continue; // whether it is late lies beyond the simulated time
             }
             let start = outcomes.starts[order];
-            // hours beyond the last whole day are booked on it
-            let day = &mut days[index((arrival - from) / DAY).min(last)];
+            // due by the end, so that it came on one of the days
+            let Some(day) = day_of(&bounds, arrival).and_then(|day| days.get_mut(day)) else { continue };
             day.orders += 1;
             if start > due || outcomes.completions[order] > dispatch {
                 day.late += 1;
@@ -234,11 +234,7 @@ fn day_costs(scenario: &Scenario, tally: &Tally) -> Vec<DayScore> {
         node_hours: day.node_seconds() / 3_600.0,
         ..DayScore::default()
     });
-    let mut days: Vec<DayScore> = costs.collect();
-    if days.is_empty() {
-        days.push(DayScore::default()); // a single day of 23 hours
-    }
-    days
+    costs.collect()
 }
 
 /// Misses among the sorted moments at which orders became late, and the mean minutes of warning.

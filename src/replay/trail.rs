@@ -74,7 +74,7 @@ impl Trail {
         Self { score, points, late }
     }
 
-    /// Hours of nodes, those on their way included. The score's account is of whole days of 24 hours.
+    /// Hours of nodes, those on their way and the warm-up included.
     pub fn node_hours(&self) -> f64 {
         self.points.iter().map(|point| f64::from(point.nodes)).sum::<f64>() * seconds(STEP) / 3_600.0
     }

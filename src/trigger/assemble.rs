@@ -38,6 +38,8 @@ pub(super) fn assemble(mut reading: Reading, origin: Origin) -> Parsed {
             min_replicas_given: reading.is_given("minReplicas"),
             max_replicas_given: reading.is_given("maxReplicas"),
             time_zone_given: reading.is_given("timeZone"),
+            pod_lead_seconds: reading.number("podLeadTime").filter(|_| reading.is_given("podLeadTime")),
+            node_lead_seconds: reading.number("nodeLeadTime").filter(|_| reading.is_given("nodeLeadTime")),
             policy: Arc::new(policy(&reading)),
         }),
         _ => None,

@@ -98,6 +98,10 @@ pub struct Trigger {
     pub max_replicas_given: bool,
     /// `timeZone` is given, and not left at its default.
     pub time_zone_given: bool,
+    /// `podLeadTime` where it is given, and not left at its default.
+    pub pod_lead_seconds: Option<f64>,
+    /// `nodeLeadTime` where it is given, and not left at its default.
+    pub node_lead_seconds: Option<f64>,
     /// What the core needs; shared with it, as ten thousand workloads keep theirs.
     pub policy: Arc<Policy>,
 }
@@ -156,7 +160,8 @@ impl Trigger {
         }
     }
 
-    /// The metadata that give this trigger, every key written out: [`Trigger::parse`] backwards.
+    /// The metadata that give this trigger, every key written out but bounds and lead times that were left out:
+    /// [`Trigger::parse`] backwards.
     pub fn metadata(&self) -> BTreeMap<&'static str, String> {
         let mut metadata = BTreeMap::new();
         let mut put = |key: &'static str, value: Option<String>| {
@@ -195,6 +200,12 @@ impl Trigger {
         }
         if !self.max_replicas_given {
             metadata.remove("maxReplicas");
+        }
+        for (key, given) in [("podLeadTime", self.pod_lead_seconds), ("nodeLeadTime", self.node_lead_seconds)]
+        {
+            if given.is_none() {
+                metadata.remove(key);
+            }
         }
         metadata
     }

@@ -200,6 +200,31 @@ fn days_on_which_the_clocks_change_are_named() {
     let row = |(day, hour)| format!("2026-03-{day}T{hour:02}:00:00,{}\n", u8::from((day, hour) != (29, 2)));
     let rows: Vec<String> = hours.map(row).collect();
     folder.write("orders.csv", &format!("timestamp,count\n{}", rows.concat()));
-    let text = folder.says(USUAL, 0);
-    assert!(text.contains("change on 2026-03-29") && text.contains("ends at 2026-03-30 01:00"), "{text}");
+    assert!(!folder.says(USUAL, 0).contains("change on"), "days of a history are those of the wall clock");
+}
+
+#[test]
+fn a_day_of_a_history_ends_at_midnight() {
+    let folder = Folder::new();
+    let day = |date: &str| -> String {
+        let row = |hour: u8| format!("{date}T{hour:02}:00:00,{}\n", if hour == 23 { 7 } else { 0 });
+        (0..24).map(row).collect::<Vec<_>>().concat()
+    };
+    for dates in [["2026-03-28", "2026-03-29", "2026-03-30"], ["2026-10-24", "2026-10-25", "2026-10-26"]] {
+        let mut rows = dates.map(day).concat();
+        if dates[0] == "2026-10-24" {
+            // the hour that was twice has a row for each
+            rows = rows.replace("2026-10-25T02:00:00,0\n", "2026-10-25T02:00:00,0\n2026-10-25T02:00:00,0\n");
+        }
+        folder.write("orders.csv", &format!("timestamp,count\n{rows}"));
+        let text = folder
+            .says(&format!("{USUAL} --from {} --days 2 --output json", dates[0]).replace("--days 1 ", ""), 0);
+        let contest = &json(&text)["contests"][0];
+        assert_eq!(contest["orders"], 14, "{text}");
+        let note = contest["notes"][0].as_str().unwrap();
+        assert!(note.starts_with("the history holds 0.0 days before the first"), "{note}");
+        assert_eq!(contest["runs"][0]["score"]["days"][0]["orders"], 7, "{text}");
+        let day = contest["runs"][0]["score"]["days"][1]["orders"].as_u64().unwrap();
+        assert!((1..=7).contains(&day), "the last hour before midnight belongs to the day: {text}");
+    }
 }

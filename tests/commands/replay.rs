@@ -110,7 +110,32 @@ fn what_cannot_be_taken_again_is_named() {
         let text = folder.says(&format!("replay {file}"), 2);
         assert!(text.starts_with(expected), "{text}");
     }
+    // settings that cannot be read are no difference
+    let output = folder.run("replay records.ndjson --trigger keda.yaml");
+    assert_eq!((output.status.code(), output.stdout.len()), (Some(2), 0));
     let output = folder.run("replay missing.ndjson");
     assert_eq!(output.status.code(), Some(2));
     assert!(String::from_utf8(output.stderr).unwrap().contains("missing.ndjson"));
+}
+
+#[test]
+fn a_corrupt_file_and_lines_of_another_version_hide_nothing() {
+    let folder = Folder::new();
+    let mut older = records(&Policy::default());
+    older[4]["version"] = "0.0.1".into();
+    older[4]["policy"].as_object_mut().unwrap().remove("max_replicas");
+    folder.write("records.ndjson", &lines(&older));
+    // the head of a compressed file, and what no compressor writes
+    std::fs::write(folder.path("bad.gz"), b"\x1f\x8b\x08\0\0\0\0\0\0\xff\xff\xff\xff\xff\xff\xff\xff\xff")
+        .unwrap();
+    let text = folder.says("replay bad.gz records.ndjson", 2);
+    for part in [
+        "bad.gz: cannot be decompressed: ",
+        "records.ndjson:5: is not a decision record of this version, 0.0.1 wrote it, this is",
+        "9 the same, 0 differ, 2 could not be taken again",
+    ] {
+        assert!(text.contains(part), "{part}\n{text}");
+    }
+    let text = folder.says("replay bad.gz records.ndjson --show 1", 2);
+    assert!(text.contains("and 1 more; --show 2 tells all"), "{text}");
 }

@@ -52,6 +52,10 @@ impl Folder {
         std::fs::write(self.0.path().join(name), text).unwrap();
     }
 
+    pub(crate) fn path(&self, name: &str) -> std::path::PathBuf {
+        self.0.path().join(name)
+    }
+
     pub(crate) fn read(&self, name: &str) -> String {
         std::fs::read_to_string(self.0.path().join(name)).unwrap()
     }
@@ -112,6 +116,11 @@ pub(crate) fn assert_page(page: &str) {
     for part in ["<!doctype html>", "<svg ", "prefers-color-scheme: dark", "@media print", "</html>"] {
         assert!(page.contains(part), "{part} is not in the page");
     }
+    let rule = |text: &str| page.rfind(text);
+    assert!(
+        rule("@media print") > rule("white-space: nowrap"),
+        "a later rule for screens would stand on paper"
+    );
     for part in ["http:", "https:", "<script", "<link", "url(", "@import"] {
         assert!(!page.contains(part), "{part} is in the page");
     }

@@ -58,6 +58,10 @@ impl Recorded {
                 "{shown}:{place}, and has orders: the file is not in that zone; give the one it was written in by --time-zone (UTC where it knows no daylight saving time)"
             );
         }
+        ensure!(
+            history.intervals.iter().any(|one| one.count > 0.0),
+            "{shown}: every count is 0: without an order there is nothing to live through or to plan"
+        );
         let (intervals, step_seconds) = (history.intervals, history.step_seconds);
         let missing = history.missing;
         Ok(Self { intervals, step_seconds, missing, path: path.to_owned(), text, zone: zone.clone() })
@@ -214,6 +218,18 @@ mod tests {
                 .to_string()
                 .contains("9 days from 2026-11-29")
         );
+    }
+
+    #[test]
+    fn a_history_without_an_order_is_refused() {
+        let error = recorded(&hours(3, |_, _| false).replace(",5", ",0")).unwrap_err().to_string();
+        assert!(
+            error.ends_with(
+                "orders.csv: every count is 0: without an order there is nothing to live through or to plan"
+            ),
+            "{error}"
+        );
+        assert!(recorded(&hours(3, |_, _| false).replacen(",5", ",0", 71)).is_ok(), "a closed day is none");
     }
 
     #[test]

@@ -14,7 +14,7 @@ use crate::replay::recorded::cell_of;
 use crate::replay::run::Cell;
 use crate::replay::scenario::{CutOffMoment, Keda, Nodes, Pods, Scenario};
 use crate::replay::trail::Trail;
-use crate::replay::units::{ceil, millis};
+use crate::replay::units::ceil;
 
 /// Replicas where there is no limit: this many times the least peak, and some.
 const FREE_OVER_LEAST: f64 = 5.0;
@@ -115,7 +115,6 @@ pub(super) fn live_through(
     let mut contestants = Vec::new();
     for (level, path) in demand.paths.iter().enumerate() {
         let scenario = Scenario {
-            length: Some(millis(demand.end.duration_since(demand.start).as_secs_f64())),
             calendar: around.calendar.clone(),
             ..centre.scenario(format!("quantile {}", demand.levels[level]), demand.stretch)
         };

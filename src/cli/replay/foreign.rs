@@ -22,6 +22,11 @@ pub(super) fn of(lines: &[(usize, String)]) -> Option<String> {
     if text.contains(['\0', char::REPLACEMENT_CHARACTER]) {
         return Some("not text".to_owned());
     }
+    if is_a_decision(&text) {
+        return Some(
+            "one decision over several lines (a line is one record: `jq -c .` writes it so)".to_owned(),
+        );
+    }
     if let Ok(value) = serde_json::from_str::<Value>(&text) {
         let keys = value.as_object().map(|object| object.keys().map(String::as_str).collect::<Vec<_>>());
         return Some(match keys {
@@ -61,6 +66,10 @@ mod tests {
             (
                 "{\n  \"version\": 1,\n  \"decisions\": 3\n}",
                 Some("other JSON, with the keys decisions, version"),
+            ),
+            (
+                "{\n  \"at\": \"2026-11-27T08:00:00Z\",\n  \"desired\": 3\n}",
+                Some("one decision over several lines (a line is one record: `jq -c .` writes it so)"),
             ),
             ("[1, 2]", Some("other JSON")),
             ("{\"a\": 1}\n{\"b\": 1}", Some("lines of other JSON, without `at`")),

@@ -3,8 +3,9 @@
 
 use std::fmt::Write as _;
 
+use jiff::civil::Time;
 use jiff::tz::TimeZone;
-use jiff::{SignedDuration, Timestamp};
+use jiff::{SignedDuration, Timestamp, Zoned};
 
 use super::page::escape;
 use super::words::decimal;
@@ -15,6 +16,8 @@ const LEFT: f64 = 62.0;
 const RIGHT: f64 = 24.0;
 const TOP: f64 = 14.0;
 const BOTTOM: f64 = 26.0;
+/// Width of a letter of the labels, amply.
+const LETTER: f64 = 6.6;
 /// Labels on the time axis, at most.
 const MOST_LABELS: i64 = 13;
 /// Steps between labels, in minutes.
@@ -109,18 +112,29 @@ impl Chart<'_> {
         let minutes = self.to.duration_since(self.from).as_mins().max(1);
         let wished = LABEL_STEPS.into_iter().find(|step| minutes / step <= MOST_LABELS);
         let step = SignedDuration::from_mins(wished.unwrap_or(minutes / MOST_LABELS));
-        let format = if step < SignedDuration::from_hours(24) { "%H:%M" } else { "%a %d %b" };
-        let mut at = self.from;
-        while at <= self.to {
-            let x = self.x(at);
-            let text = at.to_zoned(self.zone.clone()).strftime(format);
+        let of_hours = step < SignedDuration::from_hours(24);
+        let of_one_day = minutes <= 24 * 60;
+        let start = self.from.to_zoned(self.zone.clone());
+        // over days by the wall clock, so that its midnights have their label when the clocks have changed
+        let moment = |count: i32| -> Option<Zoned> {
+            let ahead = step.checked_mul(count)?;
+            if of_one_day {
+                return start.checked_add(ahead).ok();
+            }
+            start.datetime().checked_add(ahead).ok()?.to_zoned(self.zone.clone()).ok()
+        };
+        for local in (0..).map_while(moment).take_while(|local| local.timestamp() <= self.to) {
+            let x = self.x(local.timestamp());
+            let is_hour = of_hours && (of_one_day || local.time() != Time::midnight());
+            let text = local.strftime(if is_hour { "%H:%M" } else { "%a %d %b" }).to_string();
+            // the last label may be wider than the margin
+            let middle = x.min(WIDTH - text.len() as f64 * LETTER / 2.0);
             let _ = write!(
                 html,
-                "<path class=\"tick\" d=\"M{x:.1},{:.1}v4\"/><text x=\"{x:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{text}</text>",
+                "<path class=\"tick\" d=\"M{x:.1},{:.1}v4\"/><text x=\"{middle:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{text}</text>",
                 HEIGHT - BOTTOM,
                 HEIGHT - BOTTOM + 16.0
             );
-            at = at.saturating_add(step).unwrap_or(Timestamp::MAX);
         }
     }
 
@@ -150,10 +164,11 @@ fn y(value: f64, top: f64) -> f64 {
     HEIGHT - BOTTOM - value.min(top) / top * (HEIGHT - TOP - BOTTOM)
 }
 
-/// The next number of the kind 1, 2, 4, 6, 8 times a power of ten: its parts are short to write.
+/// The next number of the kind 1, 2, 3, 4, 5, 6, 8 times a power of ten: its parts are short to write.
 fn nice(value: f64) -> f64 {
     let power = 10.0_f64.powf(value.log10().floor());
-    let step = [1.0, 2.0, 4.0, 6.0, 8.0, 10.0].into_iter().find(|step| step * power >= value * 0.999);
+    let step =
+        [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0].into_iter().find(|step| step * power >= value * 0.999);
     step.unwrap_or(10.0) * power
 }
 
@@ -178,11 +193,54 @@ mod tests {
 
     #[test]
     fn axes_end_on_numbers_that_read_well() {
-        for (top, end) in [(1.0, 1.0), (3.0, 4.0), (37.0, 40.0), (401.0, 600.0), (99_000.0, 100_000.0)] {
+        for (top, end) in
+            [(1.0, 1.0), (3.0, 3.0), (21.0, 30.0), (37.0, 40.0), (401.0, 500.0), (99_000.0, 100_000.0)]
+        {
             assert!((nice(top) - end).abs() < 1e-9, "{top} ends on {}", nice(top));
         }
         assert_eq!([0.0, 0.25, 12.5, 2500.0, 25_000.0].map(label), ["0", "0.25", "12.5", "2,500", "25 k"]);
-        assert_eq!([1.0, 2.0, 4.0, 6.0, 10.0, 60.0, 100.0].map(parts), [1, 2, 4, 3, 5, 4, 4]);
+        assert_eq!([1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 10.0, 30.0, 50.0].map(parts), [1, 2, 3, 4, 5, 3, 5, 3, 5]);
+        assert_eq!([60.0, 100.0, 300.0, 500.0].map(parts), [4, 4, 4, 4]);
+    }
+
+    #[test]
+    fn days_are_named_and_no_label_is_cut_off() {
+        let from: Timestamp = "2026-11-27T00:00:00Z".parse().unwrap();
+        for (days, parts) in [
+            (1, vec![">00:00<", ">22:00<"]),
+            (2, vec![">Fri 27 Nov<", ">06:00<", ">Sat 28 Nov<", ">Sun 29 Nov<"]),
+            (14, vec![">Fri 27 Nov<", ">Fri 11 Dec<"]),
+        ] {
+            let to = from + SignedDuration::from_hours(24 * days);
+            let (zone, lines) = (&TimeZone::UTC, Vec::new());
+            let html = Chart { title: "t", from, to, zone, lines, level: None, steps: true }.html();
+            for part in parts {
+                assert!(html.contains(part), "{part}: {html}");
+            }
+            for label in html.split("<text x=\"").skip(1).filter(|text| text.contains("middle")) {
+                let (x, rest) = label.split_once('"').unwrap();
+                let text = rest.split(['<', '>']).nth(1).unwrap();
+                let end = x.parse::<f64>().unwrap() + text.len() as f64 * LETTER / 2.0;
+                assert!(end <= WIDTH + 0.1, "{text} ends at {end}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_change_of_clocks_moves_no_label_to_another_day() {
+        let zone = &TimeZone::get("Europe/Prague").unwrap();
+        let midnight =
+            |text: &str| text.parse::<jiff::civil::Date>().unwrap().to_zoned(zone.clone()).unwrap();
+        for (end, labels) in [
+            ("2026-10-27", vec!["Sat 24 Oct", "Sun 25 Oct", "Mon 26 Oct", "Tue 27 Oct"]),
+            ("2026-11-07", vec!["Sat 24 Oct", "Mon 26 Oct", "Wed 28 Oct", "Sat 07 Nov"]),
+        ] {
+            let (from, to) = (midnight("2026-10-24").timestamp(), midnight(end).timestamp());
+            let html =
+                Chart { title: "t", from, to, zone, lines: Vec::new(), level: None, steps: true }.html();
+            let found = labels.iter().filter(|label| html.contains(**label)).count();
+            assert_eq!(found, labels.len(), "{html}");
+        }
     }
 
     #[test]
@@ -201,7 +259,7 @@ mod tests {
         };
         let html = chart.html();
         for part in
-            ["Backlog &lt;orders&gt;", "class=\"line s1\"", ">09:00<", ">4<", "target", "H479.0V", "H896.0\""]
+            ["Backlog &lt;orders&gt;", "class=\"line s1\"", ">09:00<", ">3<", "target", "H479.0V", "H896.0\""]
         {
             assert!(html.contains(part), "{part}: {html}");
         }

@@ -39,20 +39,25 @@ pub(super) fn read(text: &str) -> Result<ScaledObject, Vec<Problem>> {
         reader.problems.push(Problem { line: error.place.line, message: error.message });
         return Err(reader.problems);
     }
-    let objects: Vec<&Node> = documents
-        .iter()
-        .flat_map(documents_in)
-        .filter_map(|document| match document {
-            Document::ScaledObject(object) => Some(object),
-            Document::ScaledJob(_) | Document::BareMetadata(_) => None,
-        })
-        .collect();
+    let (mut objects, mut job) = (Vec::new(), None);
+    for document in documents.iter().flat_map(documents_in) {
+        match document {
+            Document::ScaledObject(object) => objects.push(object),
+            Document::ScaledJob(found) => job = job.or(Some(found)),
+            Document::BareMetadata(_) => {}
+        }
+    }
     let object = match objects[..] {
         [object] => object,
         [] => {
+            let why = if job.is_some() {
+                "has a ScaledJob, whose jobs are not simulated"
+            } else {
+                "has no ScaledObject"
+            };
             let message =
-                "has no ScaledObject; give one as `kubectl get scaledobject NAME -o yaml` prints it";
-            return Err(vec![Problem { line: 1, message: message.to_owned() }]);
+                format!("{why}; give a ScaledObject as `kubectl get scaledobject NAME -o yaml` prints it");
+            return Err(vec![Problem { line: job.map_or(1, |job| job.place.line), message }]);
         }
         [_, second, ..] => {
             let message = "is a second ScaledObject; give one file each";

@@ -175,4 +175,8 @@ fn what_is_not_understood_is_named_with_its_line() {
     }
     let none = ScaledObject::parse("kind: Deployment\n").unwrap_err();
     assert!(none[0].message.contains("has no ScaledObject"), "{none:?}");
+    let text = "kind: Secret\nmetadata: {name: a}\n---\nkind: ScaledJob\nspec: {triggers: []}";
+    let job = ScaledObject::parse(text).unwrap_err();
+    assert_eq!(job[0].line, 4);
+    assert!(job[0].message.starts_with("has a ScaledJob, whose jobs are not simulated; give"), "{job:?}");
 }

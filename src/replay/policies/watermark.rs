@@ -2,8 +2,10 @@
 //! between two watermarks.
 //!
 //! `getReplicaCount` in `controllers/datadoghq/replica_calculator.go` of
-//! DataDog/watermarkpodautoscaler, with the defaults of its API: tolerance 10 %, up at most by
-//! 50 % and not within 60 s of the last change, down at most by 20 % and not within 300 s.
+//! DataDog/watermarkpodautoscaler, and `calculateScaleUpLimit`, `calculateScaleDownLimit` and
+//! `shouldScale` in `watermarkpodautoscaler_controller.go` beside it, with the defaults of its API:
+//! tolerance 10 %, up at most by 50 % and not within 60 s of the last change, down at most by 20 %
+//! and not within 300 s. One replica may always come or go.
 
 use jiff::Timestamp;
 
@@ -47,15 +49,19 @@ impl Watermark {
     fn limited(&self, now: Timestamp, current: u32, proposed: u32) -> u32 {
         let since = self.changed.map(|at| now.duration_since(at).as_secs_f64());
         let allowed = |forbidden: f64| since.is_none_or(|since| since >= forbidden);
-        let (most, least) = (f64::from(current) * (1.0 + UP_LIMIT), f64::from(current) * (1.0 - DOWN_LIMIT));
         if proposed > current && allowed(UP_FORBIDDEN_SECONDS) {
-            proposed.min(ceil(most))
+            proposed.min(current.saturating_add(step(current, UP_LIMIT)))
         } else if proposed < current && allowed(DOWN_FORBIDDEN_SECONDS) {
-            proposed.max(ceil(least.floor()))
+            proposed.max(current.saturating_sub(step(current, DOWN_LIMIT)))
         } else {
             current
         }
     }
+}
+
+/// Most replicas that come or go at once: a share of the present ones, rounded down, and always one.
+fn step(current: u32, share: f64) -> u32 {
+    ceil((f64::from(current) * share).floor()).max(1)
 }
 
 impl ScalingPolicy for Watermark {
@@ -92,14 +98,15 @@ impl ScalingPolicy for Watermark {
 mod tests {
     use super::*;
 
-    // replica_calculator_test.go of DataDog/watermarkpodautoscaler: Upscale1 to 3 and Within with
-    // watermarks 2 and 4 (absolute usage), Downscale1 to 4 with 75 and 85 (average)
+    // replica_calculator_test.go of DataDog/watermarkpodautoscaler:
+    // TestReplicaCalcAboveAbsoluteExternal_Upscale1 to 3 and TestReplicaCalcWithinAbsoluteExternal
+    // with watermarks 2 and 4, TestReplicaCalcBelowAverageExternal_Downscale1 to 4 with 75 and 85
     #[test]
     fn datadogs_own_vectors() {
         for (low, high, tolerance, current, usage, expected) in [
-            (2.0, 4.0, 0.2, 4, 8.6, 9),
-            (2.0, 4.0, 0.2, 9, 8.6, 20),
-            (2.0, 4.0, 0.2, 20, 0.2, 2),
+            (2.0, 4.0, 0.02, 4, 8.6, 9),
+            (2.0, 4.0, 0.02, 9, 8.6, 20),
+            (2.0, 4.0, 0.02, 20, 0.2, 2),
             (2.0, 4.0, 0.2, 9, 4.799, 9),
             (75.0, 85.0, 0.01, 5, 370.0 / 5.0, 4),
             (75.0, 85.0, 0.01, 4, 240.0 / 4.0, 3),
@@ -108,6 +115,26 @@ mod tests {
         ] {
             let found = Watermark::new(low, high, 100).proposed(tolerance, current, current, usage);
             assert_eq!(found, expected, "{low}..{high} at {current} x {usage}");
+        }
+    }
+    // watermarkpodautoscaler_controller_test.go beside it: TestCalculateScaleUpLimit and
+    // TestCalculateScaleDownLimit, at 423 replicas
+    #[test]
+    fn datadogs_own_limits() {
+        for (share, most) in [(0.30, 549), (0.12, 473), (1.0, 846), (0.73, 731)] {
+            assert_eq!(423 + step(423, share), most, "{share}");
+        }
+        for (share, least) in [(0.30, 297), (1.0, 0), (0.73, 115)] {
+            assert_eq!(423 - step(423, share), least, "{share}");
+        }
+    }
+
+    #[test]
+    fn small_fleets_move_by_whole_replicas() {
+        let autoscaler = Watermark::new(2.0, 4.0, 100);
+        let limited = |current, proposed| autoscaler.limited(Timestamp::UNIX_EPOCH, current, proposed);
+        for (current, most, least) in [(1, 2, 0), (3, 4, 2), (7, 10, 6), (9, 13, 8), (10, 15, 8)] {
+            assert_eq!((limited(current, 100), limited(current, 0)), (most, least), "{current}");
         }
     }
 }

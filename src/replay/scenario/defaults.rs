@@ -13,7 +13,7 @@ impl Default for Scenario {
             time_zone: "Europe/Prague".to_owned(),
             start: jiff::civil::date(2026, 11, 21),
             days: 8,
-            length: None,
+            wall_days: false,
             warm_up_days: 1,
             orders: OrderSource::Generator(Generator::default()),
             history_days: 0,

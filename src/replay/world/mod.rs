@@ -23,7 +23,7 @@ mod pods;
 pub mod sensors;
 mod tally;
 
-pub use tally::{DayTally, Tally};
+pub use tally::{DayTally, Tally, day_of};
 
 use leads::Leads;
 use nodes::Fleet;
@@ -117,7 +117,7 @@ impl World {
             wanted: 0,
             pod_leads: random(scenario.seed, Stream::Pods),
             fleet: Fleet::new(&scenario, node_limit),
-            tally: Tally::new(scenario.scored_from(), scenario.end()),
+            tally: Tally::new(scenario.scored_days()),
             record: Record { completions: Vec::with_capacity(expected), ..Record::default() },
             scenario,
             orders,

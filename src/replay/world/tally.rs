@@ -1,6 +1,6 @@
 //! What a run has cost and done, day by day, within the scored time only.
 
-use crate::replay::units::{DAY, Millis, count, index, seconds};
+use crate::replay::units::{Millis, count, seconds};
 
 /// One scored day's account.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -11,11 +11,17 @@ pub struct DayTally {
     work: i64,
 }
 
+/// Which of the days that begin at `bounds` a moment is in; the last bound is where the last day ends.
+pub fn day_of(bounds: &[Millis], at: Millis) -> Option<usize> {
+    let day = bounds.partition_point(|bound| *bound <= at).checked_sub(1)?;
+    (day + 1 < bounds.len()).then_some(day)
+}
+
 /// What a run has cost and done, within the scored time only.
 #[derive(Debug, Clone)]
 pub struct Tally {
-    from: Millis,
-    to: Millis,
+    /// When each scored day begins, and when the last one ends.
+    bounds: Vec<Millis>,
     last: Millis,
     wanted: u32,
     pods: u32,
@@ -28,16 +34,15 @@ pub struct Tally {
 }
 
 impl Tally {
-    /// An empty account of `[from, to)`, whole days.
-    pub(super) fn new(from: Millis, to: Millis) -> Self {
+    /// An empty account of days that begin at `bounds`; the last of them is where the last day ends.
+    pub(super) fn new(bounds: Vec<Millis>) -> Self {
         Self {
-            from,
-            to,
+            days: vec![DayTally::default(); bounds.len().saturating_sub(1)],
+            bounds,
             last: 0,
             wanted: 0,
             pods: 0,
             nodes: 0,
-            days: vec![DayTally::default(); index((to - from) / DAY)],
             peak_replicas: 0,
             peak_nodes: 0,
             actions: 0,
@@ -47,26 +52,23 @@ impl Tally {
 
     /// Books the time until `now` at the present numbers of pods and nodes.
     fn book(&mut self, now: Millis) {
-        let until = now.min(self.to);
-        let mut at = self.last.max(self.from);
-        if at < until {
-            self.peak_replicas = self.peak_replicas.max(self.wanted);
-            self.peak_nodes = self.peak_nodes.max(self.nodes);
-        }
-        while at < until {
-            let day = (at - self.from) / DAY;
-            let end = until.min(self.from + (day + 1) * DAY);
-            if let Some(day) = self.days.get_mut(index(day)) {
-                day.pods += i64::from(self.pods) * (end - at);
-                day.nodes += i64::from(self.nodes) * (end - at);
+        let (last, wanted) = (self.last, self.wanted);
+        let first = day_of(&self.bounds, last).unwrap_or(0);
+        for (bounds, day) in self.bounds.windows(2).zip(&mut self.days).skip(first) {
+            let booked = now.min(bounds[1]) - last.max(bounds[0]);
+            if booked <= 0 {
+                break;
             }
-            at = end;
+            self.peak_replicas = self.peak_replicas.max(wanted);
+            self.peak_nodes = self.peak_nodes.max(self.nodes);
+            day.pods += i64::from(self.pods) * booked;
+            day.nodes += i64::from(self.nodes) * booked;
         }
         self.last = now;
     }
 
     fn scored(&self, now: Millis) -> bool {
-        (self.from..self.to).contains(&now)
+        day_of(&self.bounds, now).is_some()
     }
 
     /// The number of pods that hold a place on a node, from `now` on.
@@ -90,9 +92,7 @@ impl Tally {
 
     /// An order was completed after so much work.
     pub(super) fn worked(&mut self, now: Millis, work: Millis) {
-        if self.scored(now)
-            && let Some(day) = self.days.get_mut(index((now - self.from) / DAY))
-        {
+        if let Some(day) = day_of(&self.bounds, now).and_then(|day| self.days.get_mut(day)) {
             day.work += work;
         }
     }
@@ -164,5 +164,26 @@ impl DayTally {
     /// Seconds of work in the orders completed.
     pub fn work_seconds(&self) -> f64 {
         seconds(self.work)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::replay::units::HOUR;
+
+    #[test]
+    fn time_is_booked_on_the_day_that_it_is_in() {
+        let bounds = [24, 47, 71].map(|hour| hour * HOUR).to_vec();
+        let days = [0, 24, 46, 47, 70, 71].map(|hour| day_of(&bounds, hour * HOUR));
+        assert_eq!(days, [None, Some(0), Some(0), Some(1), Some(1), None]);
+        let mut tally = Tally::new(bounds);
+        tally.pods(0, 2);
+        tally.pods(30 * HOUR, 1);
+        tally.worked(47 * HOUR - 1, HOUR);
+        tally.close(80 * HOUR);
+        let pods: Vec<f64> = tally.days().iter().map(|day| day.replica_seconds() / 3_600.0).collect();
+        assert_eq!(pods, [6.0 * 2.0 + 17.0 * 3.0, 24.0 * 3.0]);
+        assert_eq!(tally.days().iter().map(DayTally::work_seconds).collect::<Vec<_>>(), [3_600.0, 0.0]);
     }
 }

@@ -23,6 +23,14 @@ pub enum RecordsError {
         /// Why.
         source: io::Error,
     },
+    /// A compressed file whose bytes are not what was written.
+    #[error("{}: cannot be decompressed: {source}", .path.display())]
+    Corrupt {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
     /// A directory without a file of ours.
     #[error("{}: holds no decisions-*.ndjson.gz; serve --record-dir writes them", .path.display())]
     Empty {
@@ -108,7 +116,7 @@ pub fn read(path: &Path) -> Result<Lines, RecordsError> {
         match MultiGzDecoder::new(bytes.as_slice()).read_to_end(&mut text) {
             Ok(_) => {}
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => cut_off = true,
-            Err(error) => return Err(wrong(error)),
+            Err(source) => return Err(RecordsError::Corrupt { path: path.to_owned(), source }),
         }
     } else {
         text = bytes;
