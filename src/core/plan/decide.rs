@@ -10,8 +10,8 @@ use super::situation::{Deadline, Fleet, KnownEntry, Situation};
 use super::string::{Corridor, Segment};
 use super::tuning::{
     CATCH_UP_SHARE, CUT_OFF_RESERVE, CYCLE_SECONDS, DEVIATIONS, DOUBTFUL_AGE_SECONDS, DOWN_SLACK_REPLICAS,
-    EMPTY_SECONDS, NODE_DEVIATIONS, SETTLED_SHARE, SURE_DEVIATION, UP_SLACK_HALVED_AT, UP_SLACK_REPLICAS,
-    UP_SLACK_SHARE, WAIT_LIMIT, WAIT_RESERVE,
+    EMPTY_SECONDS, MOST_DEVIATIONS, NODE_DEVIATIONS, SETTLED_SHARE, SURE_DEVIATION, UP_SLACK_HALVED_AT,
+    UP_SLACK_REPLICAS, UP_SLACK_SHARE, WAIT_LIMIT, WAIT_RESERVE,
 };
 use crate::core::decision::{
     Binding, Bound, BoundKind, CalendarPart, DecisionError, DecisionRecord, ForecastSummary, Quantile,
@@ -137,12 +137,13 @@ impl Plan {
         }
         let now = lines.soft().first_segment(0.0, 0.0);
         let shown = if now.is_some_and(|now| now.slope > order.slope) { now.unwrap_or(order) } else { order };
+        let most = |seconds: f64| most_useful(situation, seconds);
         Self {
-            up: order.slope / per_second,
-            now: now.map_or(0.0, |segment| segment.slope) / per_second,
+            up: (order.slope / per_second).min(most(lead_seconds + CYCLE_SECONDS)),
+            now: (now.map_or(0.0, |segment| segment.slope) / per_second).min(most(short)),
             due_in_seconds: curves.x[shown.end.min(curves.x.len() - 1)],
             due_orders: lines.soft.orders[shown.end.min(curves.x.len() - 1)],
-            ahead: lines.ahead(&done, per_second, short),
+            ahead: lines.ahead(&done, per_second, short).min(whole(most(long + CYCLE_SECONDS))),
             lead_seconds,
             late: late(&curves, fleet, &done, &lines.soft.orders),
         }
@@ -275,6 +276,14 @@ pub(super) fn careful_rate(situation: &Situation) -> f64 {
     let service = &situation.service;
     let deviation = 1.0 - service.lower_per_second / service.per_second;
     service.per_second * (1.0 - (deviation - SURE_DEVIATION).clamp(0.0, 0.25))
+}
+
+/// One worker for each order that may be there in `seconds`, none of the present ones being done: more have nothing
+/// to do, however long the work takes.
+fn most_useful(situation: &Situation, seconds: f64) -> f64 {
+    let (expected, deviation) = situation.outlook.at(seconds);
+    let waiting: f64 = situation.waiting.iter().map(|cohort| cohort.orders).sum();
+    (situation.started + waiting + expected + MOST_DEVIATIONS * deviation).max(1.0)
 }
 
 /// Pods that can be added without waiting for a node to be ordered.

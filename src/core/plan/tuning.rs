@@ -59,3 +59,5 @@ pub const DOUBTFUL_AGE_SECONDS: f64 = 75.0;
 pub const ASSUMED_VISIBILITY_SECONDS: f64 = 90.0;
 /// Ages are estimated: orders have waited for up to so much longer, by readings that lag and lie.
 pub const AGE_ERROR_SECONDS: f64 = 45.0;
+/// No more orders are thought possible than so many standard deviations above what is expected.
+pub const MOST_DEVIATIONS: f64 = 3.0;
