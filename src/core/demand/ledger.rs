@@ -296,8 +296,9 @@ impl Ledger {
         let margin = (self.filter.deviation() - SURE_MESSAGES).max(0.0);
         let carried = self.filter.messages() + inflow - self.outflow(seconds, inflow, ready, &service);
         let total = (carried + margin).max(0.0);
-        let at_work = ready.map_or(self.last_in_flight, |ready| f64::from(ready) * service.concurrency);
-        let started = total.min(at_work);
+        let at_work = ready.map_or(0.0, |ready| f64::from(ready) * service.concurrency);
+        // What is in flight has begun, with pods too that are no longer ready.
+        let started = total.min(at_work.max(self.last_in_flight));
         let unknown_until = policy.target_wait_seconds.map_or(UNKNOWN_AGE_SECONDS, |wait| wait * 0.6);
         let waiting = self.log.by_age(now, total - started, present.rate(), unknown_until);
         Backlog { total, started, waiting }

@@ -11,6 +11,9 @@ const SAMPLES: usize = 64;
 /// ... this: together they reach further back than workers may be finishing.
 const LEAST_APART_SECONDS: f64 = 10.0;
 
+/// Between these shares of the ready workers in flight most are idle, whatever waits.
+const IDLE_SHARE: (f64, f64) = (0.02, 0.5);
+
 /// Workers and their work at one moment. Counts are whole, or averages that no one knows to the seventh
 /// digit: half the room is enough for them.
 #[derive(Debug, Clone, Copy)]
@@ -210,7 +213,12 @@ impl Readings {
         let by_messages = f64::from(sample.in_flight) / self.concurrency;
         let most_ready = f64::from(sample.most_ready);
         match sample.ready() {
-            Some(ready) if f64::from(sample.visible) > ready * self.concurrency.max(1.0) => {
+            // Ready workers beside messages that they don't take are not at work; workers that delete what they
+            // receive show nothing in flight.
+            Some(ready)
+                if f64::from(sample.visible) > ready * self.concurrency.max(1.0)
+                    && !(IDLE_SHARE.0..IDLE_SHARE.1).contains(&(f64::from(sample.in_flight) / ready)) =>
+            {
                 by_messages.clamp(ready, most_ready)
             }
             Some(_) => by_messages.min(most_ready),
