@@ -14,10 +14,10 @@ use super::demand::outlook::{ArrivalForecast, Outlook};
 use super::demand::present::Present;
 use super::observation::{Interval, LeadTimes, MOST_COUNT, MOST_PODS, NodeSlots, Observation, Replicas};
 use super::plan::reason::sentence;
-use super::plan::situation::{KnownEntry, ServiceSource};
+use super::plan::situation::{KnownEntry, ServiceSource, next_due};
 use super::plan::tuning::{
     CYCLE_SECONDS, FIRST_RATE_SECONDS, FIRST_REPLICAS, HORIZON_LIMIT_SECONDS, HORIZON_SECONDS,
-    SETTLED_SECONDS,
+    LONGEST_HOLD_SECONDS, SETTLED_SECONDS,
 };
 use super::plan::{Fleet, Service, Situation, decide_silently};
 use super::policy::Policy;
@@ -231,8 +231,7 @@ impl Workload {
         let deadlines = self.deadlines.upcoming(at, &self.policy, self.calendar.cut_offs());
         let pod_lead_seconds = self.lead_times.pod_seconds.unwrap_or(self.policy.pod_lead_seconds);
         let node_lead_seconds = self.lead_times.node_seconds.unwrap_or(self.policy.node_lead_seconds);
-        let horizon = deadlines
-            .first()
+        let horizon = next_due(&deadlines)
             .map_or(0.0, |deadline| deadline.dispatch_in_seconds + 60.0)
             .clamp(HORIZON_SECONDS, HORIZON_LIMIT_SECONDS)
             .max(
@@ -246,6 +245,9 @@ impl Workload {
         let service = self.ledger.service(&self.policy);
         // An order may take half as long again as is usual.
         self.waits.note(now, backlog.oldest_seconds(), 1.5 * service.seconds_per_order());
+        // A worker that goes finishes its order: one that comes in its place before then was for nothing.
+        let hold_seconds =
+            self.policy.hold_down_seconds.max(service.seconds_per_order().min(LONGEST_HOLD_SECONDS));
         Situation {
             at,
             queue_age_seconds: self.ledger.read_at().map(|read_at| (now - read_at).max(0.0)),
@@ -275,10 +277,8 @@ impl Workload {
             longest_wait_seconds: self.waits.longest_seconds(),
             deadlines,
             last_desired: self.decided.last_desired(),
-            hold_replicas: self.decided.most_planned(now, self.policy.hold_down_seconds),
-            settled_replicas: self
-                .decided
-                .most_planned(now, self.policy.hold_down_seconds.max(SETTLED_SECONDS)),
+            hold_replicas: self.decided.most_planned(now, hold_seconds),
+            settled_replicas: self.decided.most_planned(now, hold_seconds.max(SETTLED_SECONDS)),
             minute_ago_replicas: self.decided.minute_ago_or_first(now),
             busy_at_start: self.ledger.busy_at_start(now, &service),
             unlearned_replicas: self.unlearned_replicas(now, &service),

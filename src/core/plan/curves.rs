@@ -5,7 +5,7 @@
 //! Later orders can't be due before earlier ones are served, so what must be started by `x` is the
 //! largest count that any of these rules asks for.
 
-use super::situation::Situation;
+use super::situation::{Situation, next_due};
 use super::string::CatchUp;
 use super::tuning::{
     CUT_OFF_RESERVE, HORIZON_BEYOND_WAIT_SECONDS, HORIZON_LIMIT_SECONDS, HORIZON_SECONDS, LAST_STEP_SECONDS,
@@ -162,7 +162,7 @@ static NEAR: [f64; 190] = {
 /// steps are the same for every wait, so that an earlier due time never falls between coarser points.
 fn grid(situation: &Situation, policy: &Policy) -> Vec<f64> {
     let wait = policy.target_wait_seconds.unwrap_or(0.0);
-    let next_dispatch = situation.deadlines.first().map_or(0.0, |deadline| deadline.dispatch_in_seconds);
+    let next_dispatch = next_due(&situation.deadlines).map_or(0.0, |deadline| deadline.dispatch_in_seconds);
     let lead = situation.pod_lead_seconds + situation.node_lead_seconds;
     let horizon = HORIZON_SECONDS
         .max(wait + HORIZON_BEYOND_WAIT_SECONDS)

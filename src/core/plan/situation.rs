@@ -121,6 +121,12 @@ pub struct Deadline {
     pub dispatch_in_seconds: f64,
 }
 
+/// The deadline of what comes now: the soonest whose cut-off is to come. Between a cut-off and its dispatch, orders
+/// wait for the one after it.
+pub fn next_due(deadlines: &[Deadline]) -> Option<&Deadline> {
+    deadlines.iter().find(|deadline| deadline.cut_off_in_seconds > 0.0).or(deadlines.last())
+}
+
 impl Deadline {
     /// Seconds from the cut-off to the dispatch.
     pub fn window_seconds(&self) -> f64 {

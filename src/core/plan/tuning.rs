@@ -61,3 +61,5 @@ pub const ASSUMED_VISIBILITY_SECONDS: f64 = 90.0;
 pub const AGE_ERROR_SECONDS: f64 = 45.0;
 /// No more orders are thought possible than so many standard deviations above what is expected.
 pub const MOST_DEVIATIONS: f64 = 3.0;
+/// A step down waits for as long as an order takes, but no longer than this.
+pub const LONGEST_HOLD_SECONDS: f64 = 1800.0;
