@@ -143,7 +143,7 @@ pub const KEYS: &[KeyDefinition] = &[
     key(Workers, "rampUp", number(false, "replicas a minute"), Nothing, "60",
         "Most workers added a minute; without it there is no such bound"),
     key(Workers, "holdDown", seconds(0.0, HOUR), Value("60s"), "30s",
-        "Workers are only taken away down to the most that was wanted over this time"),
+        "Workers are only taken away down to the most that was wanted over this time, or while an order takes where that is longer (up to half an hour)"),
     key(Workers, "throughputLimit", number(false, "orders an hour"), Nothing, "7200",
         "Orders an hour that the packing hall behind the workers can take; more workers than that are of no use"),
 

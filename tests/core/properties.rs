@@ -1,11 +1,13 @@
 //! Properties of one decision, over situations of all kinds.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use peakscaler::core::decision::BoundKind;
 use peakscaler::core::demand::outlook::{Knot, Outlook, PRESENT_RATE};
 use peakscaler::core::plan::situation::{Service, ServiceSource};
 use peakscaler::core::plan::{Cohort, Deadline, Fleet, Situation, decide};
-use peakscaler::core::{NodeSlots, Policy, ServiceRate};
+use peakscaler::core::{
+    Interval, NodeSlots, Observation, Policy, QueueReading, Replicas, ServiceRate, Workload,
+};
 use proptest::prelude::*;
 
 /// Cases of a property: as many as `PROPTEST_CASES` says, or few enough for an unoptimised build.
@@ -265,6 +267,73 @@ fn no_worker_goes_whose_order_would_return_late() {
     let by_cut_off = Policy { target_wait_seconds: None, ..policy.clone() };
     assert_eq!(decide(&near(100.0), &by_cut_off).desired, Some(10), "one that returns misses the dispatch");
     assert!(decide(&near(600.0), &by_cut_off).desired < Some(8));
+}
+
+#[test]
+fn no_more_workers_are_wanted_than_orders_are_there() {
+    let slow = Service { per_second: 1.0 / 1500.0, lower_per_second: 1.0 / 1600.0, ..ten_workers().service };
+    let stuck = Situation {
+        backlog: 5.0,
+        waiting: vec![Cohort { age_seconds: 3000.0, orders: 5.0 }],
+        outlook: Outlook { model: "test".to_owned(), knots: vec![Knot::START, Knot::new(7200.0, 0.0, 0.0)] },
+        service: slow,
+        deadlines: Vec::new(),
+        hold_replicas: 1,
+        settled_replicas: 1,
+        ..ten_workers()
+    };
+    let record = decide(&stuck, &Policy { target_wait_seconds: Some(300.0), ..Policy::default() });
+    assert_eq!((record.planned, record.ahead), (5, 5), "{}", record.reason);
+}
+
+#[test]
+fn workers_stay_for_the_next_dispatch_while_one_is_at_hand() {
+    let deadline = |cut_off_in_seconds: f64, dispatch_in_seconds: f64| Deadline {
+        name: "DPD".to_owned(),
+        cut_off_in_seconds,
+        dispatch_in_seconds,
+    };
+    let between = Situation {
+        backlog: 1500.0,
+        waiting: vec![Cohort { age_seconds: 500.0, orders: 1500.0 }],
+        deadlines: vec![deadline(-1000.0, 800.0), deadline(6200.0, 8000.0)],
+        hold_replicas: 0,
+        settled_replicas: 0,
+        ..ten_workers()
+    };
+    let desired =
+        decide(&between, &Policy { target_wait_seconds: None, ..Policy::default() }).desired.unwrap();
+    // 1,500 and what comes, of half a minute each, within two hours.
+    assert!((7..=10).contains(&desired), "{desired}");
+}
+
+#[test]
+fn what_is_in_flight_has_begun_with_pods_that_go_too() {
+    let policy = Policy {
+        target_wait_seconds: Some(900.0),
+        service_rate: ServiceRate::PerMinute(0.1),
+        max_replicas: 300,
+        ..Policy::default()
+    };
+    let start: Timestamp = "2026-11-27T05:00:00Z".parse().unwrap();
+    let mut workload = Workload::new(policy);
+    for step in 0..40_i64 {
+        let at = start + SignedDuration::from_secs(15 * step);
+        let minute = Interval { from: at - SignedDuration::from_secs(60), to: at, count: 1.0 };
+        let record = workload
+            .step(&Observation {
+                at,
+                queue: Some(QueueReading { in_flight: 68.0, ..QueueReading::default() }),
+                arrivals: if step % 4 == 0 { vec![minute] } else { Vec::new() },
+                completions: Vec::new(),
+                replicas: Some(Replicas { ready: 38, starting: Vec::new(), pending: 0, wanted: Some(38) }),
+                nodes: None,
+                lead_times: None,
+                bounds: None,
+            })
+            .unwrap();
+        assert!(record.desired <= Some(38), "{at}: {}", record.reason);
+    }
 }
 
 /// Ten workers before a cut-off that they can't keep.

@@ -315,6 +315,23 @@ mod tests {
     }
 
     #[test]
+    fn idle_workers_beside_messages_that_none_receives_are_not_at_work() {
+        let mut learner = ServiceLearner::default();
+        for step in 0..=80_u32 {
+            let now = f64::from(step) * 15.0;
+            learner.sample(now, &reading(107.0, 7.0), Some(50));
+            if step % 4 == 0 && step > 0 {
+                learner.learn(now - 60.0, now, 21.0);
+            }
+        }
+        let seconds = 1.0 / learner.estimate(ServiceRate::Learned).per_second;
+        assert!(
+            (10.0..45.0).contains(&seconds),
+            "{seconds} s an order, 20 in truth, 140 if all were at work"
+        );
+    }
+
+    #[test]
     fn arrivals_and_the_queue_tell_what_was_completed() {
         for per_second in [1.0 / 10.0, 1.0 / 300.0] {
             let (mut learner, mut queue, mut from) = (ServiceLearner::default(), 4000.0, 60.0);
