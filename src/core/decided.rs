@@ -2,10 +2,8 @@
 
 use std::collections::VecDeque;
 
-use super::plan::tuning::LONGEST_HOLD_SECONDS;
-
-/// The longest that anybody looks back, and the ramp's minute.
-const KEPT_SECONDS: f64 = LONGEST_HOLD_SECONDS + 60.0;
+/// So far back the ramp looks.
+const RAMP_SECONDS: f64 = 60.0;
 /// Room for so many more is made at a time: doubled, most of it would stay empty.
 const MORE: usize = 4;
 
@@ -29,8 +27,9 @@ impl Decided {
         self.runs.is_empty()
     }
 
-    pub(super) fn push(&mut self, at: f64, planned: u32, desired: u32) {
-        while self.runs.front().is_some_and(|oldest| at - oldest.last_at > KEPT_SECONDS) {
+    /// Notes a decision, and forgets what ended more than `kept_seconds` and the ramp's minute ago.
+    pub(super) fn push(&mut self, at: f64, planned: u32, desired: u32, kept_seconds: f64) {
+        while self.runs.front().is_some_and(|oldest| at - oldest.last_at > kept_seconds + RAMP_SECONDS) {
             self.runs.pop_front();
         }
         if let Some(run) = self.runs.back_mut().filter(|run| (run.planned, run.desired) == (planned, desired))
@@ -99,6 +98,7 @@ fn longer(one: Option<f64>, other: Option<f64>) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::core::plan::tuning::SETTLED_SECONDS;
 
     #[test]
     fn a_wait_counts_while_the_work_lasts_that_began_after_it() {
@@ -123,13 +123,13 @@ mod tests {
         for step in 0..400_u32 {
             let at = f64::from(step) * 5.0;
             let (planned, desired) = (step / 7 * 31 % 11, step / 23 * 17 % 5);
-            decided.push(at, planned, desired);
+            decided.push(at, planned, desired, SETTLED_SECONDS);
             all.push((at, planned, desired));
             let now = at + 2.0;
             let most = |seconds: f64| {
                 all.iter().filter(|one| now - one.0 <= seconds).map(|one| one.1).max().unwrap_or(0)
             };
-            for seconds in [1.0, 15.0, 61.0, LONGEST_HOLD_SECONDS] {
+            for seconds in [1.0, 15.0, 61.0, SETTLED_SECONDS] {
                 assert_eq!(decided.most_planned(now, seconds), most(seconds), "{seconds} s at {at}");
             }
             let minute_ago = all.iter().rev().find(|one| now - one.0 >= 60.0).map(|one| one.2);
@@ -137,6 +137,6 @@ mod tests {
             assert_eq!(decided.minute_ago_or_first(now), minute_ago.or(Some(all[0].2)), "at {at}");
             assert_eq!(decided.last_desired(), Some(desired));
         }
-        assert!(decided.runs.len() < 90, "{} runs are kept", decided.runs.len());
+        assert!(decided.runs.len() < 30, "{} runs are kept", decided.runs.len());
     }
 }

@@ -178,9 +178,10 @@ impl Workload {
         let now = seconds(observation.at);
         self.take_in(observation, now);
         let situation = self.situation(observation.at, now);
+        let kept_seconds = self.hold_seconds(&situation.service).max(SETTLED_SECONDS);
         let record = decide_silently(situation, &self.policy, self.version.clone());
         if let Some(desired) = record.desired {
-            self.decided.push(now, record.planned, desired);
+            self.decided.push(now, record.planned, desired, kept_seconds);
         }
         Ok(record)
     }
@@ -194,7 +195,7 @@ impl Workload {
                 // Whoever wanted the pods that are there at the start had a reason: they are held as
                 // long as anything that was wanted a moment ago.
                 let there = replicas.wanted.unwrap_or(0).max(replicas.existing());
-                self.decided.push(now, there, there);
+                self.decided.push(now, there, there, SETTLED_SECONDS);
                 self.found = Some((now, replicas.ready));
             }
         }
@@ -243,11 +244,8 @@ impl Workload {
         let forecast_quality = forecast.and_then(|forecast| forecast.quality());
         let backlog = self.ledger.backlog(now, &present, self.ready(), &self.policy);
         let service = self.ledger.service(&self.policy);
-        // An order may take half as long again as is usual.
-        self.waits.note(now, backlog.oldest_seconds(), 1.5 * service.seconds_per_order());
-        // A worker that goes finishes its order: one that comes in its place before then was for nothing.
-        let hold_seconds =
-            self.policy.hold_down_seconds.max(service.seconds_per_order().min(LONGEST_HOLD_SECONDS));
+        self.waits.note(now, backlog.oldest_seconds(), service.most_seconds_per_order());
+        let hold_seconds = self.hold_seconds(&service);
         Situation {
             at,
             queue_age_seconds: self.ledger.read_at().map(|read_at| (now - read_at).max(0.0)),
@@ -284,6 +282,12 @@ impl Workload {
             unlearned_replicas: self.unlearned_replicas(now, &service),
             contention_replicas: self.ledger.contention(now),
         }
+    }
+
+    /// For how long what was wanted is held. A worker that goes finishes its order: one that comes in its place
+    /// before then was for nothing.
+    fn hold_seconds(&self, service: &Service) -> f64 {
+        self.policy.hold_down_seconds.max(service.seconds_per_order().min(LONGEST_HOLD_SECONDS))
     }
 
     fn outlook(&mut self, at: jiff::Timestamp, present: &Present, horizon: f64) -> (Outlook, Option<String>) {

@@ -438,11 +438,8 @@ fn add_up(polls: &[QueueLease], now: Timestamp) -> Option<QueueReading> {
         sum.delayed += counters.delayed;
         sum.age_seconds = sum.age_seconds.max(seconds_between(counters.at, now));
         // Nobody knows from which queue a worker's message is.
-        sum.visibility_timeout_seconds =
-            match (sum.visibility_timeout_seconds, counters.visibility_timeout_seconds) {
-                (Some(one), Some(other)) => Some(one.max(other)),
-                (one, other) => one.or(other),
-            };
+        let both = sum.visibility_timeout_seconds.into_iter().chain(counters.visibility_timeout_seconds);
+        sum.visibility_timeout_seconds = both.reduce(f64::max);
     }
     Some(sum)
 }

@@ -137,13 +137,14 @@ impl Plan {
         }
         let now = lines.soft().first_segment(0.0, 0.0);
         let shown = if now.is_some_and(|now| now.slope > order.slope) { now.unwrap_or(order) } else { order };
-        let most = |seconds: f64| most_useful(situation, seconds);
         Self {
-            up: (order.slope / per_second).min(most(lead_seconds + CYCLE_SECONDS)),
-            now: (now.map_or(0.0, |segment| segment.slope) / per_second).min(most(short)),
+            up: (order.slope / per_second).min(most_useful(situation, lead_seconds + CYCLE_SECONDS)),
+            now: (now.map_or(0.0, |segment| segment.slope) / per_second).min(most_useful(situation, short)),
             due_in_seconds: curves.x[shown.end.min(curves.x.len() - 1)],
             due_orders: lines.soft.orders[shown.end.min(curves.x.len() - 1)],
-            ahead: lines.ahead(&done, per_second, short).min(whole(most(long + CYCLE_SECONDS))),
+            ahead: lines
+                .ahead(&done, per_second, short)
+                .min(whole(most_useful(situation, long + CYCLE_SECONDS))),
             lead_seconds,
             late: late(&curves, fleet, &done, &lines.soft.orders),
         }
@@ -281,9 +282,8 @@ pub(super) fn careful_rate(situation: &Situation) -> f64 {
 /// One worker for each order that may be there in `seconds`, none of the present ones being done: more have nothing
 /// to do, however long the work takes.
 fn most_useful(situation: &Situation, seconds: f64) -> f64 {
-    let (expected, deviation) = situation.outlook.at(seconds);
-    let waiting: f64 = situation.waiting.iter().map(|cohort| cohort.orders).sum();
-    (situation.started + waiting + expected + MOST_DEVIATIONS * deviation).max(1.0)
+    let deviation = situation.outlook.at(seconds).1;
+    (situation.started + situation.in_by(seconds) + MOST_DEVIATIONS * deviation).max(1.0)
 }
 
 /// Pods that can be added without waiting for a node to be ordered.

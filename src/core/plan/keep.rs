@@ -25,7 +25,7 @@ pub(super) fn would_return_late(situation: &Situation, policy: &Policy) -> bool 
 
 /// Whether orders wait for a dispatch that one which returns would miss.
 fn leaves_soon(deadline: &Deadline, away: f64, situation: &Situation) -> bool {
-    let again = away + 1.5 * situation.service.seconds_per_order();
+    let again = away + situation.service.most_seconds_per_order();
     deadline.dispatch_in_seconds <= again.min(deadline.window_seconds() - again)
         && situation.in_by(deadline.cut_off_in_seconds) >= 0.5
 }

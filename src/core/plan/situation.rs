@@ -137,7 +137,7 @@ impl Deadline {
     /// own work, and half as much again for its spread, comes before the dispatch.
     pub fn start_by_seconds(&self, service: &Service, share: f64) -> f64 {
         let window = self.window_seconds();
-        let work = (1.5 * service.seconds_per_order()).min(window * 0.8);
+        let work = service.most_seconds_per_order().min(window * 0.8);
         self.dispatch_in_seconds - (1.0 - share) * window - work
     }
 }
@@ -171,6 +171,11 @@ impl Service {
     /// Seconds that one order takes a worker.
     pub fn seconds_per_order(&self) -> f64 {
         self.concurrency / self.per_second
+    }
+
+    /// The same with half as much again for its spread.
+    pub fn most_seconds_per_order(&self) -> f64 {
+        1.5 * self.seconds_per_order()
     }
 }
 
