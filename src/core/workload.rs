@@ -223,7 +223,7 @@ impl Workload {
                 queue.visibility_timeout_seconds.or(self.visibility_timeout_seconds);
         }
         for interval in &observation.completions {
-            self.ledger.completed(seconds(interval.from), seconds(interval.to), interval.count);
+            self.ledger.completed(seconds(interval.from), seconds(interval.to), interval.count, &self.policy);
         }
     }
 

@@ -13,8 +13,14 @@ use crate::core::plan::situation::ServiceSource;
 use crate::core::plan::{Cohort, Service};
 use crate::core::policy::{Policy, ServiceRate};
 
-/// Without known completions for so long, the counters alone have to tell the service rate.
+/// Where no count came in for so long, the counters alone have to tell the service rate.
 const UNWITNESSED_SECONDS: f64 = 600.0;
+
+/// A count that is older when it comes in says little of the rate now.
+const OLD_COUNT_SECONDS: f64 = 1800.0;
+
+/// A service rate that differs by so much, as a logarithm, is another.
+const OTHER_RATE: f64 = 0.5;
 
 /// Spread of the service rate of which nothing is known, as a standard deviation of its logarithm.
 const PRIOR_SPREAD: f64 = 1.2;
@@ -57,6 +63,10 @@ pub struct Ledger {
     /// Known arrivals from which completions are still to be told: start, end, orders.
     untold: Option<(f64, f64, f64)>,
     witness: Option<CounterWitness>,
+    /// Moment of the reading at which a count came in last.
+    heard_at: Option<f64>,
+    /// Service rate that the implied arrivals were reckoned with.
+    implied_with: Option<f64>,
     last_total: Option<f64>,
     empty_since: Option<f64>,
     /// Whether each of the last three readings was above the activation length, newest first.
@@ -109,6 +119,7 @@ impl Ledger {
             }
         }
         self.log.add_known(from, to, count);
+        self.hear_counts(to);
         if self.completions_known(to) || self.log.known_until().is_some_and(|until| to < until) {
             return;
         }
@@ -139,12 +150,44 @@ impl Ledger {
     }
 
     /// Learns from orders completed in `[from, to)`; what was told before is not told again.
-    pub fn completed(&mut self, from: f64, to: f64, count: f64) {
+    pub fn completed(&mut self, from: f64, to: f64, count: f64, policy: &Policy) {
         if self.completions_known_until.is_some_and(|until| from < until - 0.5) {
             return;
         }
         self.completions_known_until = Some(self.completions_known_until.map_or(to, |until| until.max(to)));
+        self.hear_counts(to);
         self.service.learn(from, to, count);
+        self.imply_anew(policy);
+    }
+
+    /// What the counters imply was reckoned with a service rate that is known to be another now: where workers
+    /// do more than was thought, more has come, too.
+    fn imply_anew(&mut self, policy: &Policy) {
+        let per_second = self.service(policy).per_second;
+        let before = *self.implied_with.get_or_insert(per_second);
+        if (per_second / before).ln().abs() < OTHER_RATE {
+            return;
+        }
+        self.implied_with = Some(per_second);
+        self.seen = None;
+        let known_until = self.log.known_until().unwrap_or(f64::NEG_INFINITY);
+        for (from, to, working) in self.service.readings().pieces_after(known_until) {
+            self.log.add_implied(from, to, working * (to - from) * (per_second - before));
+        }
+    }
+
+    /// What is counted until `to` tells more than the counters alone: from the moment on at which it is there.
+    fn hear_counts(&mut self, to: f64) {
+        let Some(at) = self.read_at.filter(|at| at - to < OLD_COUNT_SECONDS) else { return };
+        self.heard_at = Some(at);
+        if let Some(witness) = self.witness.take() {
+            self.service.start_from(witness.service());
+        }
+    }
+
+    /// Whether arrivals or completions come in, late as they may be.
+    fn is_counted(&self, at: f64) -> bool {
+        self.heard_at.is_some_and(|heard_at| at - heard_at < UNWITNESSED_SECONDS)
     }
 
     /// Takes in a reading of the queue that holds for the moment `at`.
@@ -187,25 +230,18 @@ impl Ledger {
             self.witness(at, seconds, total, &service);
         }
         (self.filtered_at, self.read_at) = (Some(at), Some(at));
+        self.imply_anew(policy);
     }
 
     /// Without known arrivals or completions the counters alone have to tell the service rate.
     fn witness(&mut self, at: f64, seconds: f64, total: f64, service: &Service) {
         let before = self.last_total.replace(total);
-        let arrivals_known = self.log.known_until().is_some_and(|until| at - until < UNWITNESSED_SECONDS);
-        if arrivals_known || self.completions_known(at) {
-            if let Some(witness) = self.witness.take() {
-                self.service.start_from(witness.service());
-            }
+        if self.is_counted(at) {
             return;
         }
         let known = 1.0 - service.lower_per_second / service.per_second;
         let spread = if service.source == ServiceSource::Prior { PRIOR_SPREAD } else { known };
-        let was_counted = self.was_counted();
-        let witness = self.witness.get_or_insert_with(|| {
-            let start = if was_counted { CounterWitness::knowing } else { CounterWitness::new };
-            start(service.per_second, spread)
-        });
+        let witness = self.witness.get_or_insert_with(|| CounterWitness::new(service.per_second, spread));
         let (Some(before), Some((busy, deep)), false) =
             (before, self.service.readings().working_now(), self.filter.doubtful())
         else {
@@ -219,6 +255,7 @@ impl Ledger {
             witness.watch(busy.min(before).round(), total - before, seconds, noise);
         }
         witness.learn(total - before, seconds, busy, deep, 2.0 * self.filter.noise_at(total));
+        self.service.notice_concurrency(at - seconds, at, busy * service.per_second * seconds);
     }
 
     fn notice_activity(&mut self, at: f64, waiting: f64, total: f64, policy: &Policy) {
@@ -297,8 +334,9 @@ impl Ledger {
         let carried = self.filter.messages() + inflow - self.outflow(seconds, inflow, ready, &service);
         let total = (carried + margin).max(0.0);
         let at_work = ready.map_or(0.0, |ready| f64::from(ready) * service.concurrency);
-        // What is in flight has begun, with pods too that are no longer ready.
-        let started = total.min(at_work.max(self.last_in_flight));
+        // What is in flight has begun, with pods too that are no longer ready, but for what workers hold in advance.
+        let begun = self.last_in_flight * service.concurrency / self.service.readings().concurrency();
+        let started = total.min(at_work.max(begun));
         let unknown_until = policy.target_wait_seconds.map_or(UNKNOWN_AGE_SECONDS, |wait| wait * 0.6);
         let waiting = self.log.by_age(now, total - started, present.rate(), unknown_until);
         Backlog { total, started, waiting }
@@ -354,5 +392,44 @@ impl Ledger {
             && self.log.known_until().is_some_and(|until| now - until < 60.0)
             && self.log.recent(now, 60.0).0 >= 0.9;
         votes >= 2 || (self.above[0] && known)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Reads a deep queue every 15 s in `[from, to)`: five orders a second come, ten workers take two seconds each.
+    fn read(ledger: &mut Ledger, from: u32, to: u32) {
+        for at in (from..to).step_by(15) {
+            let reading = QueueReading { visible: 3000.0, in_flight: 10.0, ..QueueReading::default() };
+            ledger.read(f64::from(at), &reading, Some(10), &Policy::default());
+        }
+    }
+
+    #[test]
+    fn the_first_count_tells_the_rates_at_once() {
+        let (mut ledger, policy) = (Ledger::default(), Policy::default());
+        read(&mut ledger, 0, 121);
+        assert!(ledger.never_counted());
+        ledger.completed(0.0, 60.0, 300.0, &policy);
+        assert!(!ledger.never_counted());
+        let (service, rate) = (ledger.service(&policy).per_second, ledger.present(120.0).rate());
+        assert!((0.35..0.6).contains(&service), "{service}, 0.5 in truth");
+        assert!((2.0..7.0).contains(&rate), "{rate} orders a second, 5 in truth, 0.3 by what was assumed");
+    }
+
+    #[test]
+    fn counts_that_come_late_are_counts_all_the_same() {
+        let (mut ledger, policy) = (Ledger::default(), Policy::default());
+        for at in (0..3600).step_by(60) {
+            read(&mut ledger, at, at + 60);
+            if let Some(minute) = at.checked_sub(960) {
+                ledger.completed(f64::from(minute), f64::from(minute) + 60.0, 300.0, &policy);
+            }
+        }
+        let service = ledger.service(&policy);
+        assert!(!ledger.never_counted() && service.source == ServiceSource::Learned);
+        assert!((0.45..0.55).contains(&service.per_second), "{}, 0.5 in truth", service.per_second);
     }
 }

@@ -40,6 +40,13 @@ const CHANGE_FASTER: f64 = 4.0;
 /// Completions that are told by the counters are summed over at most so long.
 const LONGEST_SECONDS: f64 = 300.0;
 
+/// Orders that were alone are forgotten by half when so many more were seen, ...
+const ALONE_HALF_LIFE_ORDERS: f64 = 200.0;
+/// ... and tell nothing before there are so many.
+const LEAST_ALONE_ORDERS: f64 = 20.0;
+/// A worker begins less than this share of what it holds, or all.
+const CLEARLY_FEWER: f64 = 0.6;
+
 /// A gamma posterior over orders per busy replica-second.
 #[derive(Debug, Clone, Copy)]
 struct Posterior {
@@ -103,6 +110,31 @@ impl Learned {
     }
 }
 
+/// Orders that had a worker to themselves, and the seconds for which they were in flight: as long as one takes.
+#[derive(Debug, Clone, Copy, Default)]
+struct Alone {
+    orders: f64,
+    seconds: f64,
+}
+
+impl Alone {
+    fn learn(&mut self, orders: f64, seconds: f64) {
+        let keep = 0.5_f64.powf(orders / ALONE_HALF_LIFE_ORDERS);
+        self.orders = self.orders * keep + orders;
+        self.seconds = self.seconds * keep + seconds;
+    }
+
+    /// Of `held` that a worker holds at once, those that it works on: the others wait in its hands. All of them
+    /// unless seen to be far fewer.
+    fn begun(self, held: f64, per_second: f64) -> f64 {
+        if self.orders < LEAST_ALONE_ORDERS {
+            return held;
+        }
+        let begun = (self.seconds / self.orders * per_second).max(1.0);
+        if begun < CLEARLY_FEWER * held { begun } else { held }
+    }
+}
+
 /// Learns what one ready replica gets done.
 #[derive(Debug, Clone)]
 pub struct ServiceLearner {
@@ -110,6 +142,7 @@ pub struct ServiceLearner {
     posterior: Posterior,
     recent: VecDeque<Learned>,
     contention: Contention,
+    alone: Alone,
     /// Orders that workers which began together have yet to show, or have shown early.
     phase: f64,
     seen: bool,
@@ -122,6 +155,7 @@ impl Default for ServiceLearner {
             posterior: Posterior::new(PRIOR_PER_MINUTE / 60.0),
             recent: VecDeque::new(),
             contention: Contention::default(),
+            alone: Alone::default(),
             phase: 0.0,
             seen: false,
         }
@@ -182,6 +216,10 @@ impl ServiceLearner {
     }
 
     fn learn_weighted(&mut self, from: f64, to: f64, orders: f64, weight: f64) {
+        self.notice_concurrency(from, to, orders);
+        if let Some(seconds) = self.readings.alone(from, to) {
+            self.alone.learn(weight * orders, weight * seconds);
+        }
         let Some((busy, ready)) = self.readings.busy(from, to) else { return };
         if busy <= 0.0 {
             return;
@@ -209,6 +247,18 @@ impl ServiceLearner {
         self.posterior.learn((orders + phase - self.phase).max(0.0), busy, share);
         self.phase = phase;
         self.notice_change();
+    }
+
+    /// Looks whether workers hold more at once than was thought, `orders` being completed in `[from, to)`.
+    #[expect(clippy::cast_possible_truncation, reason = "seven digits are enough")]
+    pub fn notice_concurrency(&mut self, from: f64, to: f64, orders: f64) {
+        let Some(times) = self.readings.raise_concurrency(from, to, orders) else { return };
+        // They were so many times less at work, too.
+        self.posterior.seconds /= times;
+        for learned in &mut self.recent {
+            learned.busy /= times as f32;
+            learned.before_seconds /= times as f32;
+        }
     }
 
     /// Looks for the moment after which the intervals contradict most what was known before it.
@@ -253,12 +303,13 @@ impl ServiceLearner {
 
     /// The present estimate, or the operator's figure.
     pub fn estimate(&self, given: ServiceRate) -> Service {
+        let held = self.readings.concurrency();
         if let ServiceRate::PerMinute(per_minute) = given {
             let per_second = per_minute / 60.0;
             return Service {
                 per_second,
                 lower_per_second: per_second,
-                concurrency: self.readings.concurrency(),
+                concurrency: self.alone.begun(held, per_second),
                 source: ServiceSource::Given,
             };
         }
@@ -266,7 +317,7 @@ impl ServiceLearner {
         Service {
             per_second,
             lower_per_second: per_second * (1.0 - self.posterior.relative_variance().sqrt()).max(0.2),
-            concurrency: self.readings.concurrency(),
+            concurrency: self.alone.begun(held, per_second),
             source: if self.seen { ServiceSource::Learned } else { ServiceSource::Prior },
         }
     }
@@ -326,9 +377,55 @@ mod tests {
         }
         let seconds = 1.0 / learner.estimate(ServiceRate::Learned).per_second;
         assert!(
-            (10.0..45.0).contains(&seconds),
+            (10.0..30.0).contains(&seconds),
             "{seconds} s an order, 20 in truth, 140 if all were at work"
         );
+    }
+
+    /// Workers that hold ten messages at once and work on one after the other, or on all: the estimate, after quiet hours
+    /// and busy ones.
+    fn holding_ten(begun_at_once: f64) -> Service {
+        let mut learner = ServiceLearner::default();
+        let seconds = 30.0;
+        for (in_flight, ready, visible, minutes) in [(1.0, 4, 0.0, 60), (50.0, 5, 400.0, 30)] {
+            let start = if visible > 0.0 { 3600 } else { 0 };
+            // One that is alone takes as long either way.
+            let done = if visible > 0.0 { f64::from(ready) * begun_at_once } else { in_flight } / seconds;
+            for step in 0..=minutes * 4 {
+                let now = f64::from(start + step * 15);
+                learner.sample(now, &reading(visible, in_flight), Some(ready));
+                if step % 4 == 0 && step > 0 {
+                    learner.learn(now - 60.0, now, 60.0 * done);
+                }
+            }
+        }
+        learner.estimate(ServiceRate::Learned)
+    }
+
+    #[test]
+    fn what_a_worker_holds_in_advance_has_not_begun() {
+        let one_by_one = holding_ten(1.0);
+        assert!((0.9..1.3).contains(&one_by_one.concurrency), "{one_by_one:?}");
+        assert!((one_by_one.seconds_per_order() / 30.0 - 1.0).abs() < 0.2, "{one_by_one:?}");
+        let together = holding_ten(10.0);
+        assert!(together.concurrency > 8.0, "{together:?}");
+        assert!((together.seconds_per_order() / 30.0 - 1.0).abs() < 0.2, "{together:?}");
+    }
+
+    #[test]
+    fn workers_that_are_full_without_a_queue_hold_more_at_once() {
+        let mut learner = ServiceLearner::default();
+        for step in 0..=960_u32 {
+            let now = f64::from(step) * 15.0;
+            learner.sample(now, &reading(0.0, 30.0), Some(10));
+            if step % 4 == 0 && step > 0 {
+                learner.learn(now - 60.0, now, 30.0);
+            }
+        }
+        let service = learner.estimate(ServiceRate::Learned);
+        // They have three each; how many more they could take is not seen.
+        assert!((2.8..3.6).contains(&service.concurrency), "{service:?}");
+        assert!((service.seconds_per_order() / 60.0 - 1.0).abs() < 0.15, "{service:?}");
     }
 
     #[test]

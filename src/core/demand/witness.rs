@@ -29,9 +29,7 @@ const USUAL_SECONDS: f64 = 900.0;
 /// Phantom messages make even an idle counter wander so much between two readings.
 const LEAST_TURNOVER: f64 = 0.01;
 /// Share of the weight that moves to the neighbours in a minute: work may become slower or faster.
-const SERVICE_DRIFT: f64 = 0.01;
-/// The same where chance is no evidence, and does not pull towards what is slower.
-const MUTE_SERVICE_DRIFT: f64 = 0.05;
+const SERVICE_DRIFT: f64 = 0.05;
 /// No rate is ever ruled out by more than this.
 const LEAST_WEIGHT: f64 = 1e-6;
 /// A move that no rate explains to within so many standard deviations is a lump of arrivals.
@@ -53,8 +51,6 @@ pub struct CounterWitness {
     deep: bool,
     /// Replicas at work of late.
     working: f64,
-    /// How much a queue moves by chance is no evidence of a rate.
-    chance_is_mute: bool,
 }
 
 /// One service rate that may be true.
@@ -73,8 +69,9 @@ struct Window {
     seconds: f64,
     busy: f64,
     counter_variance: f64,
-    /// Orders that come and go in it, by all rates together; `None`: each by itself.
-    turnover: Option<f64>,
+    /// Orders that come and go in it, by all rates together. By each alone, a slow rate would explain a steady queue
+    /// better than a fast one, as fewer come and go: the rate would sink, hour after hour.
+    turnover: f64,
 }
 
 impl Hypothesis {
@@ -85,8 +82,7 @@ impl Hypothesis {
 
     /// By how much the counter moved faster than this rate explains, and the variance of that.
     fn innovation(&self, window: &Window) -> (f64, f64) {
-        let turnover = window.turnover.unwrap_or_else(|| self.turnover(window.busy) * window.seconds);
-        let noise = (window.counter_variance + 1.5 * turnover + 0.5) / window.seconds.powi(2);
+        let noise = (window.counter_variance + 1.5 * window.turnover + 0.5) / window.seconds.powi(2);
         (window.pace - (self.arrivals - window.busy * self.service), self.variance + noise)
     }
 }
@@ -108,16 +104,9 @@ impl CounterWitness {
             busy_seconds: 0.0,
             deep: true,
             working: 0.0,
-            chance_is_mute: false,
         };
         witness.normalise();
         witness
-    }
-
-    /// The same from a rate that counts have told until now. A slow rate explains a steady queue better than
-    /// a fast one, as fewer come and go: no reason to give up what is known, hour after hour.
-    pub fn knowing(service: f64, relative_deviation: f64) -> Self {
-        Self { chance_is_mute: true, ..Self::new(service, relative_deviation) }
     }
 
     /// Orders a second and replica: the weighted mean by ratio.
@@ -147,14 +136,14 @@ impl CounterWitness {
             seconds: self.seconds,
             busy,
             counter_variance,
-            turnover: self.chance_is_mute.then(|| self.mean(|rate| rate.turnover(busy)) * self.seconds),
+            turnover: self.mean(|rate| rate.turnover(busy)) * self.seconds,
         };
-        let arrivals = self.chance_is_mute.then(|| self.mean(|rate| rate.arrivals));
+        let arrivals = self.mean(|rate| rate.arrivals);
         let deep = self.deep;
         (self.moved, self.seconds, self.busy_seconds, self.deep) = (0.0, 0.0, 0.0, true);
         self.drift(window.seconds / 60.0);
         for rate in &mut self.rates {
-            let drift = ARRIVAL_DRIFT * arrivals.unwrap_or(rate.arrivals).max(0.01);
+            let drift = ARRIVAL_DRIFT * arrivals.max(0.01);
             rate.variance += drift.powi(2) * window.seconds / 60.0;
         }
         let explained = self.rates.iter().filter(|rate| rate.weight >= HEARD_WEIGHT).any(|rate| {
@@ -181,7 +170,8 @@ impl CounterWitness {
     /// Takes in that a queue in which orders waited was found with none waiting, `moved` messages and
     /// `seconds` later: `busy` replicas did at least that.
     pub fn emptied(&mut self, moved: f64, seconds: f64, busy: f64, counter_variance: f64) {
-        let window = Window { pace: moved / seconds, seconds, busy, counter_variance, turnover: None };
+        let turnover = self.mean(|rate| rate.turnover(busy)) * seconds;
+        let window = Window { pace: moved / seconds, seconds, busy, counter_variance, turnover };
         for rate in &mut self.rates {
             let (innovation, variance) = rate.innovation(&window);
             // The normal distribution, by a logistic curve.
@@ -216,8 +206,7 @@ impl CounterWitness {
     }
 
     fn drift(&mut self, minutes: f64) {
-        let drift = if self.chance_is_mute { MUTE_SERVICE_DRIFT } else { SERVICE_DRIFT };
-        let moved = (drift * minutes).min(0.2);
+        let moved = (SERVICE_DRIFT * minutes).min(0.2);
         let before: Vec<f64> = self.rates.iter().map(|rate| rate.weight).collect();
         let last = before.len() - 1;
         for (index, rate) in self.rates.iter_mut().enumerate() {
@@ -310,7 +299,7 @@ mod tests {
 
     #[test]
     fn a_known_rate_is_kept_for_hours_and_followed_when_it_changes() {
-        let mut witness = CounterWitness::knowing(1.0 / 30.0, 0.1);
+        let mut witness = CounterWitness::new(1.0 / 30.0, 0.1);
         let live = |witness: &mut CounterWitness, steps: u32, service: f64, arrivals: f64| {
             for step in 0..steps {
                 let busy = 12.0 + f64::from(step / 40 % 2) * 6.0;

@@ -14,6 +14,20 @@ const LEAST_APART_SECONDS: f64 = 10.0;
 /// Between these shares of the ready workers in flight most are idle, whatever waits.
 const IDLE_SHARE: (f64, f64) = (0.02, 0.5);
 
+/// Where workers have so many orders each, on average, hardly one has two.
+const ALONE_SHARE: f64 = 0.5;
+
+/// Workers that are all at work without anything waiting for them, in so many of ten readings, can take more.
+const UNQUEUED_SHARE: f64 = 0.9;
+/// What one holds at once is raised by so much in the time that an order takes, ...
+const RAISE: f64 = 0.05;
+/// ... and by no more than this at once, ...
+const MOST_RAISE: f64 = 0.1;
+/// ... once what is in work was completed so many times.
+const LEAST_TURNS: f64 = 5.0;
+/// No worker holds more at once.
+const MOST_AT_ONCE: f64 = 100.0;
+
 /// Workers and their work at one moment. Counts are whole, or averages that no one knows to the seventh
 /// digit: half the room is enough for them.
 #[derive(Debug, Clone, Copy)]
@@ -68,28 +82,36 @@ fn pods(ready: f64) -> u16 {
     ready.clamp(0.0, f64::from(UNKNOWN - 1)) as u16
 }
 
+/// Ready workers beside messages that they don't take are not at work; workers that delete what they receive show
+/// nothing in flight.
+fn mostly_idle(in_flight: f64, ready: f64) -> bool {
+    (IDLE_SHARE.0..IDLE_SHARE.1).contains(&(in_flight / ready))
+}
+
 /// The last readings.
 #[derive(Debug, Clone)]
 pub struct Readings {
     samples: VecDeque<Sample>,
     /// Orders that one worker holds at once, as seen where all had work.
     concurrency: f64,
+    /// How often what was in work was completed while all worked and nothing waited.
+    unqueued_turns: f64,
 }
 
 impl Default for Readings {
     fn default() -> Self {
-        Self { samples: VecDeque::new(), concurrency: 1.0 }
+        Self { samples: VecDeque::new(), concurrency: 1.0, unqueued_turns: 0.0 }
     }
 }
 
 impl Readings {
     /// Orders that one worker holds at once.
-    pub(super) fn concurrency(&self) -> f64 {
+    pub fn concurrency(&self) -> f64 {
         self.concurrency
     }
 
     pub(super) fn resume(&mut self, concurrency: f64) {
-        self.concurrency = concurrency.min(100.0);
+        self.concurrency = concurrency.min(MOST_AT_ONCE);
     }
 
     pub(super) fn note(&mut self, at: f64, reading: &QueueReading, ready: Option<u32>) {
@@ -101,18 +123,28 @@ impl Readings {
         if let Some(ready) = ready
             && ready >= 1.0
             && visible > 2.0 * ready * self.concurrency.max(1.0)
+            && !mostly_idle(in_flight, ready)
             && self.samples.back().is_some_and(|last| last.ready() == Some(ready))
         {
-            let seen = (in_flight / ready).clamp(0.5, 100.0);
+            let seen = (in_flight / ready).clamp(0.5, MOST_AT_ONCE);
             self.concurrency += 0.1 * (seen - self.concurrency);
         }
         let most_ready = self.most_ready(at, ready);
         if self.last_two().is_some_and(|(before, last)| last.at - before.at < LEAST_APART_SECONDS) {
             self.samples.pop_back();
         } else if self.samples.len() >= SAMPLES {
-            self.samples.pop_front();
+            self.thin_out();
         }
         self.samples.push_back(Sample::new(at, reading, ready, most_ready));
+    }
+
+    /// Every second of the older half goes, so that counts which come in late find who was at work.
+    fn thin_out(&mut self) {
+        let mut place = 0;
+        self.samples.retain(|_| {
+            place += 1;
+            place > SAMPLES / 2 || place % 2 == 0
+        });
     }
 
     /// Replicas at work between the last two readings, on average, and whether orders waited for them.
@@ -135,6 +167,54 @@ impl Readings {
         let most_ready = self.most_ready(last.at, ready);
         let next = Sample::new(last.at, reading, ready, most_ready);
         Some(0.5 * (self.working(last) + self.working(&next)))
+    }
+
+    /// Where all are at work all the time and nothing waits for them, each can hold more at once than was thought:
+    /// workers that can't would have a queue. `orders` were completed in `[from, to)`. By what factor it was raised.
+    pub(super) fn raise_concurrency(&mut self, from: f64, to: f64, orders: f64) -> Option<f64> {
+        let (mut all, mut unqueued, mut in_flight) = (0.0, 0.0, 0.0);
+        for sample in self.samples.iter().filter(|sample| (from..to).contains(&sample.at)) {
+            let (visible, held) = (f64::from(sample.visible), f64::from(sample.in_flight));
+            let at_once = f64::from(sample.most_ready) * self.concurrency;
+            all += 1.0;
+            in_flight += held;
+            unqueued += f64::from(u8::from(
+                at_once >= 1.0 && held >= at_once - 0.25 * at_once.sqrt() && visible <= 0.05 * held,
+            ));
+        }
+        let is_unqueued = all > 0.0 && unqueued >= UNQUEUED_SHARE * all;
+        // As often as what is in work was completed.
+        self.unqueued_turns = if is_unqueued { self.unqueued_turns + orders * all / in_flight } else { 0.0 };
+        let raise = (RAISE * (self.unqueued_turns - LEAST_TURNS)).min(MOST_RAISE);
+        if raise <= 0.0 {
+            return None;
+        }
+        self.unqueued_turns = LEAST_TURNS;
+        self.concurrency = (self.concurrency * (1.0 + raise)).min(MOST_AT_ONCE);
+        Some(1.0 + raise)
+    }
+
+    /// Seconds that orders were in flight in `[from, to)` where workers had far fewer than one each, so that none
+    /// shared its worker; `None` where that is not so.
+    pub(super) fn alone(&self, from: f64, to: f64) -> Option<f64> {
+        let (mut all, mut in_flight, mut ready) = (0.0, 0.0, 0.0);
+        for sample in self.samples.iter().filter(|sample| (from..to).contains(&sample.at)) {
+            if sample.is_deep() {
+                return None;
+            }
+            all += 1.0;
+            in_flight += f64::from(sample.in_flight);
+            ready += sample.ready().unwrap_or(0.0);
+        }
+        (in_flight > 0.0 && in_flight <= ALONE_SHARE * ready).then(|| in_flight / all * (to - from))
+    }
+
+    /// Between each two readings after `start`: from, to, and the replicas at work.
+    pub fn pieces_after(&self, start: f64) -> impl Iterator<Item = (f64, f64, f64)> {
+        let pairs = self.samples.iter().zip(self.samples.iter().skip(1));
+        pairs.filter(move |(_, after)| after.at > start).map(move |(before, after)| {
+            (before.at.max(start), after.at, 0.5 * (self.working(before) + self.working(after)))
+        })
     }
 
     fn last_two(&self) -> Option<(&Sample, &Sample)> {
@@ -213,11 +293,9 @@ impl Readings {
         let by_messages = f64::from(sample.in_flight) / self.concurrency;
         let most_ready = f64::from(sample.most_ready);
         match sample.ready() {
-            // Ready workers beside messages that they don't take are not at work; workers that delete what they
-            // receive show nothing in flight.
             Some(ready)
                 if f64::from(sample.visible) > ready * self.concurrency.max(1.0)
-                    && !(IDLE_SHARE.0..IDLE_SHARE.1).contains(&(f64::from(sample.in_flight) / ready)) =>
+                    && !mostly_idle(f64::from(sample.in_flight), ready) =>
             {
                 by_messages.clamp(ready, most_ready)
             }
