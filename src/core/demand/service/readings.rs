@@ -14,6 +14,9 @@ const LEAST_APART_SECONDS: f64 = 10.0;
 /// Between these shares of the ready workers in flight most are idle, whatever waits.
 const IDLE_SHARE: (f64, f64) = (0.02, 0.5);
 
+/// So many messages that no one receives may be counted where there are none.
+const PHANTOMS: f64 = 2.0;
+
 /// Where workers have so many orders each, on average, hardly one has two.
 const ALONE_SHARE: f64 = 0.5;
 
@@ -292,9 +295,10 @@ impl Readings {
     fn working(&self, sample: &Sample) -> f64 {
         let by_messages = f64::from(sample.in_flight) / self.concurrency;
         let most_ready = f64::from(sample.most_ready);
+        let phantoms = if sample.in_flight < 0.5 { PHANTOMS } else { 0.0 };
         match sample.ready() {
             Some(ready)
-                if f64::from(sample.visible) > ready * self.concurrency.max(1.0)
+                if f64::from(sample.visible) > ready * self.concurrency.max(1.0) + phantoms
                     && !mostly_idle(f64::from(sample.in_flight), ready) =>
             {
                 by_messages.clamp(ready, most_ready)
