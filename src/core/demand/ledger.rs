@@ -169,10 +169,15 @@ impl Ledger {
             return;
         }
         self.implied_with = Some(per_second);
+        if self.witness.is_some() {
+            // It wanders, and tells arrivals that go with it.
+            return;
+        }
         self.seen = None;
         let known_until = self.log.known_until().unwrap_or(f64::NEG_INFINITY);
-        for (from, to, working) in self.service.readings().pieces_after(known_until) {
-            self.log.add_implied(from, to, working * (to - from) * (per_second - before));
+        for (from, to, working, messages) in self.service.readings().pieces_after(known_until) {
+            let finished = |per_second: f64| (working * (to - from) * per_second).min(messages);
+            self.log.add_implied(from, to, finished(per_second) - finished(before));
         }
     }
 

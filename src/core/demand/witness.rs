@@ -24,6 +24,10 @@ const FIRST_VARIANCE: f64 = 1e6;
 const QUIET_ORDERS: f64 = 6.0;
 /// More than this between two readings did not come one by one.
 const MOST_COME: f64 = 2.5;
+/// Where many are in work, moves of more than so many standard deviations are lumps, ...
+const MANY_DEVIATIONS: f64 = 3.0;
+/// ... and the others count for this share of their evidence: a counter that lags repeats itself.
+const MANY_BELIEF: f64 = 0.5;
 /// Half-life of what counts as usual at work.
 const USUAL_SECONDS: f64 = 900.0;
 /// Phantom messages make even an idle counter wander so much between two readings.
@@ -185,8 +189,12 @@ impl CounterWitness {
     /// `counter_variance`: of the move, by what the counter has shown of its own noise.
     pub fn watch(&mut self, working: f64, moved: f64, seconds: f64, counter_variance: f64) {
         self.working += (1.0 - 0.5_f64.powf(seconds / USUAL_SECONDS)) * (working - self.working);
+        if working > QUIET_ORDERS {
+            self.watch_many(working, moved, seconds, counter_variance);
+            return;
+        }
         // What rises at once is a lump; a noisy counter shows itself only where there is much to count.
-        if !(0.5..=QUIET_ORDERS).contains(&working) || moved > MOST_COME || -moved > working + 0.5 {
+        if working < 0.5 || moved > MOST_COME || -moved > working + 0.5 {
             return;
         }
         let (least, most) = (-(working + 0.5).floor(), MOST_COME.floor());
@@ -196,6 +204,21 @@ impl CounterWitness {
             let gone = (working * share).max(LEAST_TURNOVER) + 0.5 * counter_variance;
             // Moves that are not looked at are no more likely to be missed by one rate than by another.
             rate.weight *= difference(come, gone, moved.round()) / within(come, gone, least, most);
+        }
+        self.normalise();
+    }
+
+    /// The same where so many are in work that their moves are as good as normal.
+    fn watch_many(&mut self, working: f64, moved: f64, seconds: f64, counter_variance: f64) {
+        let variance = |service: f64| {
+            (self.working + working) * (1.0 - (-service * seconds).exp()) + counter_variance + 0.5
+        };
+        if moved * moved > MANY_DEVIATIONS * MANY_DEVIATIONS * variance(self.service()) {
+            return;
+        }
+        let variances: Vec<f64> = self.rates.iter().map(|rate| variance(rate.service)).collect();
+        for (rate, variance) in self.rates.iter_mut().zip(variances) {
+            rate.weight *= (-0.5 * MANY_BELIEF * (moved * moved / variance + variance.ln())).exp();
         }
         self.normalise();
     }

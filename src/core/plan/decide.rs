@@ -10,8 +10,8 @@ use super::situation::{Deadline, Fleet, KnownEntry, Situation};
 use super::string::{Corridor, Segment};
 use super::tuning::{
     CATCH_UP_SHARE, CUT_OFF_RESERVE, CYCLE_SECONDS, DEVIATIONS, DOUBTFUL_AGE_SECONDS, DOWN_SLACK_REPLICAS,
-    EMPTY_SECONDS, MOST_DEVIATIONS, NODE_DEVIATIONS, SETTLED_SHARE, SURE_DEVIATION, UP_SLACK_HALVED_AT,
-    UP_SLACK_REPLICAS, UP_SLACK_SHARE, WAIT_LIMIT, WAIT_RESERVE,
+    EMPTY_SECONDS, MOST_CARE, MOST_CARE_GUESSED, MOST_DEVIATIONS, NODE_DEVIATIONS, SETTLED_SHARE,
+    SURE_DEVIATION, UP_SLACK_HALVED_AT, UP_SLACK_REPLICAS, UP_SLACK_SHARE, WAIT_LIMIT, WAIT_RESERVE,
 };
 use crate::core::decision::{
     Binding, Bound, BoundKind, CalendarPart, DecisionError, DecisionRecord, ForecastSummary, Quantile,
@@ -276,7 +276,8 @@ fn blind_seconds(situation: &Situation, policy: &Policy) -> f64 {
 pub(super) fn careful_rate(situation: &Situation) -> f64 {
     let service = &situation.service;
     let deviation = 1.0 - service.lower_per_second / service.per_second;
-    service.per_second * (1.0 - (deviation - SURE_DEVIATION).clamp(0.0, 0.25))
+    let most = if situation.unlearned_replicas.is_some() { MOST_CARE_GUESSED } else { MOST_CARE };
+    service.per_second * (1.0 - (deviation - SURE_DEVIATION).clamp(0.0, most))
 }
 
 /// One worker for each order that may be there in `seconds`, none of the present ones being done: more have nothing

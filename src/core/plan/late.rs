@@ -6,6 +6,7 @@ use super::decide::{careful_rate, room};
 use super::situation::{Fleet, Situation};
 use super::tuning::CYCLE_SECONDS;
 use crate::core::decision::{BoundKind, LateFirst, Relief};
+use crate::core::demand::outlook::PRESENT_RATE;
 use crate::core::policy::Policy;
 
 /// Fewer late orders than this are the rounding of a curve.
@@ -13,6 +14,9 @@ const LEAST_ORDERS: f64 = 1.0;
 /// Of the orders that a bound makes late, so many are not worth raising it further for: the last few
 /// would take a replica each.
 const UNWORTHY_SHARE: f64 = 0.05;
+/// Of what comes later than this the present rate alone says nothing: an evening's, gone on with until the next day's
+/// cut-off, would call that day's orders late.
+const RATE_HORIZON_SECONDS: f64 = 3600.0;
 /// More replicas than any bound that could be raised.
 const ENDLESS: f64 = 100_000.0;
 
@@ -46,13 +50,13 @@ pub fn foresee(
         blind_seconds: 0.0,
         catch_up_share: 0.0,
     };
-    let view = View {
-        curves,
-        situation,
-        fleet,
-        due: curves.due(situation, policy, truth).orders,
-        per_second: careful_rate(situation),
-    };
+    let mut due = curves.due(situation, policy, truth).orders;
+    if situation.outlook.model.starts_with(PRESENT_RATE) {
+        // First in, first out: the orders that come by then are the first ones due.
+        let told = situation.in_by(RATE_HORIZON_SECONDS);
+        due.iter_mut().for_each(|due| *due = due.min(told));
+    }
+    let view = View { curves, situation, fleet, due, per_second: careful_rate(situation) };
     let limits = Limits::of(situation, policy, fleet);
     let done = view.done(limits);
     let orders = view.late(&done);

@@ -41,6 +41,11 @@ pub const SETTLED_SHARE: f64 = 0.1;
 pub const SETTLED_SECONDS: f64 = 300.0;
 /// A service rate known better than to this relative deviation is taken at its mean.
 pub const SURE_DEVIATION: f64 = 0.12;
+/// Of one known worse, no more than this share is taken off it, ...
+pub const MOST_CARE: f64 = 0.25;
+/// ... and this one while it is a guess: a queue that stands because its workers are slow looks like one to which as much comes
+/// as goes, and only more workers tell the two apart.
+pub const MOST_CARE_GUESSED: f64 = 0.45;
 /// A fraction of a replica that the reserve can carry for a while is not kept: without this a need
 /// of 2.1 would hold three workers all night.
 pub const DOWN_SLACK_REPLICAS: f64 = 0.3;

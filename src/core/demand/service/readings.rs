@@ -176,9 +176,11 @@ impl Readings {
     /// workers that can't would have a queue. `orders` were completed in `[from, to)`. By what factor it was raised.
     pub(super) fn raise_concurrency(&mut self, from: f64, to: f64, orders: f64) -> Option<f64> {
         let (mut all, mut unqueued, mut in_flight) = (0.0, 0.0, 0.0);
+        // Whatever the orders take, hardly one is in work still whose worker went before all of these readings.
+        let most_ready = self.samples.iter().map(|sample| sample.most_ready).max().unwrap_or(0);
+        let at_once = f64::from(most_ready) * self.concurrency;
         for sample in self.samples.iter().filter(|sample| (from..to).contains(&sample.at)) {
             let (visible, held) = (f64::from(sample.visible), f64::from(sample.in_flight));
-            let at_once = f64::from(sample.most_ready) * self.concurrency;
             all += 1.0;
             in_flight += held;
             unqueued += f64::from(u8::from(
@@ -212,11 +214,12 @@ impl Readings {
         (in_flight > 0.0 && in_flight <= ALONE_SHARE * ready).then(|| in_flight / all * (to - from))
     }
 
-    /// Between each two readings after `start`: from, to, and the replicas at work.
-    pub fn pieces_after(&self, start: f64) -> impl Iterator<Item = (f64, f64, f64)> {
+    /// Between each two readings after `start`: from, to, the replicas at work, and the messages there at first.
+    pub fn pieces_after(&self, start: f64) -> impl Iterator<Item = (f64, f64, f64, f64)> {
         let pairs = self.samples.iter().zip(self.samples.iter().skip(1));
         pairs.filter(move |(_, after)| after.at > start).map(move |(before, after)| {
-            (before.at.max(start), after.at, 0.5 * (self.working(before) + self.working(after)))
+            let working = 0.5 * (self.working(before) + self.working(after));
+            (before.at.max(start), after.at, working, before.messages())
         })
     }
 
