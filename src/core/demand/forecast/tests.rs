@@ -113,6 +113,16 @@ fn hours_that_open_on_all_days_are_learned_before_each_weekday_has_come_twice() 
 }
 
 #[test]
+fn in_a_young_history_the_hours_seen_correct_the_next() {
+    let mut forecast =
+        fed(&hours(0..24 * 9 + 14, |hour| if hour < 24 * 9 { busy(hour) } else { 1.5 * busy(hour) }));
+    let (now, next) = (at(9 * DAY + 14 * HOUR), at(9 * DAY + 15 * HOUR));
+    let plain = forecast.expected(now, next, false).unwrap();
+    let corrected = forecast.expected(now, next, true).unwrap();
+    assert!((1.1..1.5).contains(&(corrected / plain)), "{corrected} for {plain}");
+}
+
+#[test]
 fn one_odd_day_does_not_move_the_level_and_a_lasting_shift_does() {
     let usual: f64 = (24 * 43..24 * 44).map(busy).sum();
     let odd = hours(0..24 * 43, |hour| if hour >= 24 * 42 { 7.0 * busy(hour) } else { busy(hour) });
