@@ -7,6 +7,7 @@
 //! series is thus learned from the series and not set by hand.
 
 use super::drift::Drift;
+use super::habits::Habits;
 use super::level::Level;
 use super::profile::{Gathered, Profile, WEEK};
 use super::recent::{RECENT_WEEKS, RecentDay, RecentDays};
@@ -37,6 +38,8 @@ const COUNT: usize = NAMED + SCALED;
 const CLIP_LOSS: f64 = 2.0;
 /// So many silent days in a row may be a new weekly pause.
 const LONGEST_WEEKEND: f64 = 2.0;
+/// A day of which less than this part is known, by what was expected, tells nothing of its weekday's habits.
+const LEAST_TOLD: f64 = 0.7;
 /// Gain of the usual loss, a day.
 const USUAL_LOSS_GAIN: f64 = 0.1;
 
@@ -54,6 +57,7 @@ pub(super) struct Candidates {
     drift: Drift,
     year: Year,
     silent_weekdays: [bool; WEEK],
+    habits: Habits,
 }
 
 /// A day as each of the candidates sees it: what a forecast is made of, and what it is learned against.
@@ -85,6 +89,7 @@ impl Candidates {
             levels: std::array::from_fn(|index| Level::new(member(index).1)),
             year: Year::new(),
             silent_weekdays: [false; WEEK],
+            habits: Habits::new(),
             usual_loss: 0.0,
             drift: Drift::new(slots),
             losses: [0.0; COUNT],
@@ -204,18 +209,21 @@ impl Candidates {
             }
             return true;
         }
+        let part_of_slots = f64::from(known) / self.slots as f64;
         let known = |shares: &[f64]| {
             let all: f64 = shares.iter().sum();
             let of_known = shares.iter().zip(values).filter(|(_, value)| !value.is_nan());
             let expected: f64 = of_known.map(|(share, _)| share).sum();
-            (expected, if all > 0.0 { expected / all } else { 0.0 })
+            (expected, if all > 0.0 { expected / all } else { part_of_slots })
         };
         let shapes: [(f64, f64); SHAPES] = std::array::from_fn(|shape| known(&parts.shares[shape]));
         for (index, level) in self.levels.iter_mut().enumerate() {
             let (expected, part) = shapes[member(index).0];
             level.learn(seen, expected, part);
         }
-        let trust = self.reference.learn(seen, shapes[0].0, shapes[0].1);
+        let (expected, part) = shapes[0];
+        let (step, usual) = (self.reference.step(seen, expected), self.reference.usual_step());
+        let trust = self.reference.learn(seen, expected, part);
         let silent_days = self.reference.silent_days();
         let silent = trust <= 0.0;
         let weekly = silent && self.silent_weekdays[weekday] && silent_days <= LONGEST_WEEKEND;
@@ -224,8 +232,12 @@ impl Candidates {
             self.year.learn(self.reference.open_value());
             return false;
         }
-        let trust = if weekly { 1.0 } else { trust };
-        if trust >= 1.0 && !weekly {
+        let anew = part > LEAST_TOLD && self.habits.learn(weekday, step, usual);
+        if anew {
+            self.learn_anew(weekday);
+        }
+        let trust = if weekly || anew { 1.0 } else { trust };
+        if trust >= 1.0 && !weekly && !anew {
             self.drift.learn(&parts.shares[0], values, seen);
         }
         for profile in &mut self.profiles {
@@ -233,6 +245,20 @@ impl Candidates {
         }
         self.year.learn(self.reference.open_value());
         true
+    }
+
+    /// Forgets what a weekday was like before it last came.
+    fn learn_anew(&mut self, weekday: usize) {
+        self.recent.forget_weekday();
+        let last: Vec<f64> = self.recent.back(WEEK).map_or_else(Vec::new, |day| {
+            (0..self.slots).map(|slot| day.count(slot).unwrap_or(f64::NAN)).collect()
+        });
+        for profile in &mut self.profiles {
+            profile.forget(weekday);
+            if last.iter().any(|value| !value.is_nan()) {
+                profile.learn(weekday, &last, self.reference.open_value(), 1.0);
+            }
+        }
     }
 
     fn drift_shape(&self, shares: &mut [Vec<f64>; SHAPES]) {

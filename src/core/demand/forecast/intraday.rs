@@ -21,7 +21,11 @@ const DISTANCES: [f64; 5] = [0.0, 3600.0, 2.0 * 3600.0, 4.0 * 3600.0, 8.0 * 3600
 const NOTHING_AT: f64 = 24.0 * 3600.0;
 /// Half-life of what was learned, in seconds seen.
 const MEMORY: f64 = 21.0 * 86_400.0;
-/// Pseudo-evidence that the ratios are worth nothing, in units of average evidence a day.
+/// What both ratios are worth at each distance within a day before anything was learned: about what they
+/// came to be worth on unlike series. From one day to the next it is nothing.
+const USUAL_WORTH: [[f64; 2]; DISTANCES.len()] =
+    [[0.3, 0.3], [0.2, 0.3], [0.15, 0.25], [0.1, 0.2], [0.05, 0.15]];
+/// Pseudo-evidence of the usual worth, in units of average evidence a day.
 const DOUBT_DAYS: f64 = 2.0;
 
 /// The same doubt within a day and from one day to the next, of which there is less evidence.
@@ -37,9 +41,16 @@ struct Worth {
     before: f32,
     after: f32,
     slopes: [f32; 2],
+    /// What they are before anything was learned.
+    usual: [f32; 2],
 }
 
 impl Worth {
+    fn new(usual: [f64; 2]) -> Self {
+        let usual = usual.map(single);
+        Self { slopes: usual, usual, ..Self::default() }
+    }
+
     fn learn(&mut self, signals: [f64; 2], error: f64, weight: f64, keep: f64, doubt: f64) {
         let residual = error - self.shift(signals);
         let fold = |kept: &mut f32, new: f64| *kept = single(keep * f64::from(*kept) + weight * new);
@@ -60,10 +71,10 @@ impl Worth {
         let product = f64::from(self.product);
         let determinant = a * d - product * product;
         if !determinant.is_finite() || determinant <= 1e-12 * a * d {
-            self.slopes = [0.0; 2];
+            self.slopes = self.usual;
             return;
         }
-        let [p, q] = self.answers.map(f64::from);
+        let [p, q] = [0, 1].map(|i| f64::from(self.answers[i]) + ridge * f64::from(self.usual[i]));
         self.slopes = [(p * d - q * product) / determinant, (q * a - p * product) / determinant]
             .map(|slope| single(slope.clamp(0.0, 1.0)));
     }
@@ -99,7 +110,7 @@ impl Intraday {
             seen: [0.0; 2],
             expected: [0.0; 2],
             doubt_orders: 0.0,
-            worths: std::array::from_fn(|_| std::array::from_fn(|_| Worth::default())),
+            worths: [USUAL_WORTH.map(Worth::new), std::array::from_fn(|_| Worth::default())],
             past: VecDeque::new(),
             days: 0.0,
         }

@@ -26,6 +26,8 @@ const OFTEN_SILENT: f64 = 0.12;
 const SILENCE_GAIN: f64 = 0.02;
 /// Usual steps lie between these sizes (logarithms), whatever was seen.
 const STEP_BOUNDS: (f64, f64) = (0.02, 1.0);
+/// Of a day on which nothing was expected, this part of the level counts as expected.
+const LEAST_EXPECTED: f64 = 0.1;
 /// Mean absolute value over standard deviation of a normal variable.
 const MEAN_ABSOLUTE: f64 = 0.797_884_560_8;
 /// A robust exponentially weighted level.
@@ -82,6 +84,18 @@ impl Level {
     /// Starts at a level.
     pub(super) fn set(&mut self, value: f64) {
         self.value = value;
+    }
+
+    /// How far a day of which `seen` orders came is from the `share` of the level that was expected, in
+    /// logarithms; what is little beside the level counts as little.
+    pub(super) fn step(&self, seen: f64, share: f64) -> f64 {
+        let little = LEAST_EXPECTED * self.value;
+        if little > 0.0 { ((seen + little) / (share * self.value + little)).ln() } else { 0.0 }
+    }
+
+    /// The usual size of such steps.
+    pub(super) fn usual_step(&self) -> f64 {
+        self.usual_step
     }
 
     /// Learns a day: orders `seen` over the slots known, and the `share` of the level that these

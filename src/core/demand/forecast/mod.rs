@@ -22,6 +22,7 @@ pub mod distribution;
 mod drift;
 mod event;
 mod grid;
+mod habits;
 mod intraday;
 mod level;
 mod live;

@@ -149,6 +149,11 @@ impl Profile {
         }
     }
 
+    /// Takes the next day of a weekday for the first of its kind.
+    pub(super) fn forget(&mut self, weekday: usize) {
+        self.weeks_seen[weekday] = 0.0;
+    }
+
     /// Moves every share by `factor`: the level that they are shares of was redefined.
     pub(super) fn rescale(&mut self, factor: f64) {
         let rescaled = |kept: &mut f32| *kept = single(f64::from(*kept) * factor);

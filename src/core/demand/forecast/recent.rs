@@ -64,12 +64,25 @@ impl RecentDays {
         self.oldest = (self.oldest + 1) % MOST_DAYS;
     }
 
+    /// Forgets the days of the next one's weekday but the last: it is another than it was.
+    pub(super) fn forget_weekday(&mut self) {
+        for week in 2..=RECENT_WEEKS {
+            if let Some(day) = self.place_of(week * WEEK) {
+                self.parts[day * self.slots..(day + 1) * self.slots].fill(MISSING);
+            }
+        }
+    }
+
     /// The day so many days back from the one that is next (1: the last one kept).
     pub(super) fn back(&self, days: usize) -> Option<RecentDay<'_>> {
-        let place = self.units.len().checked_sub(days)?;
-        let day = (self.oldest + place) % MOST_DAYS;
+        let day = self.place_of(days)?;
         let parts = self.parts.get(day * self.slots..(day + 1) * self.slots)?;
         Some(RecentDay { parts, unit: *self.units.get(day)? })
+    }
+
+    fn place_of(&self, days_back: usize) -> Option<usize> {
+        let place = self.units.len().checked_sub(days_back)?;
+        Some((self.oldest + place) % MOST_DAYS)
     }
 }
 

@@ -113,6 +113,35 @@ fn hours_that_open_on_all_days_are_learned_before_each_weekday_has_come_twice() 
 }
 
 #[test]
+fn a_weekday_that_changed_is_foreseen_after_two_such_days_and_one_that_changed_back_after_one() {
+    let (sunday, days) = (24 * 69, 70);
+    let closed = |hour: i64| hour.div_euclid(24).rem_euclid(7) == 6;
+    let usual: f64 = (sunday..sunday + 24).map(busy).sum();
+    let opens = |hour: i64| if closed(hour) && hour < 24 * 55 { 0.0 } else { busy(hour) };
+    let doubles = |hour: i64| if closed(hour) && hour >= 24 * 55 { 2.0 * busy(hour) } else { busy(hour) };
+    let passing = |hour: i64| {
+        let odd = closed(hour) && (24 * 40..24 * 55).contains(&hour);
+        if odd { 3.0 * busy(hour) } else { busy(hour) }
+    };
+    let cases: [(&dyn Fn(i64) -> f64, f64); 3] = [(&opens, 1.0), (&doubles, 2.0), (&passing, 1.0)];
+    for (case, (orders, times)) in cases.into_iter().enumerate() {
+        let path = day_ahead(&mut fed(&hours(0..24 * (days - 1), orders)), at((days - 1) * DAY));
+        let foreseen = path.iter().sum::<f64>() / (times * usual);
+        assert!((0.8..1.2).contains(&foreseen), "case {case}: {foreseen} of {times} times {usual}");
+    }
+}
+
+#[test]
+fn in_a_young_history_the_hours_seen_correct_the_next() {
+    let mut forecast =
+        fed(&hours(0..24 * 9 + 14, |hour| if hour < 24 * 9 { busy(hour) } else { 1.5 * busy(hour) }));
+    let (now, next) = (at(9 * DAY + 14 * HOUR), at(9 * DAY + 15 * HOUR));
+    let plain = forecast.expected(now, next, false).unwrap();
+    let corrected = forecast.expected(now, next, true).unwrap();
+    assert!((1.1..1.5).contains(&(corrected / plain)), "{corrected} for {plain}");
+}
+
+#[test]
 fn one_odd_day_does_not_move_the_level_and_a_lasting_shift_does() {
     let usual: f64 = (24 * 43..24 * 44).map(busy).sum();
     let odd = hours(0..24 * 43, |hour| if hour >= 24 * 42 { 7.0 * busy(hour) } else { busy(hour) });
