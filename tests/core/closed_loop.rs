@@ -126,7 +126,9 @@ fn a_given_service_rate_is_not_learned_over() {
     let given = Policy { service_rate: ServiceRate::PerMinute(3.0), ..policy(300.0) };
     let mut centre = Centre::new(given, 30.0, 5);
     centre.run(1800.0, |_| 0.5);
-    assert!((centre.last.unwrap().service_rate - 0.05).abs() < 1e-12);
+    let last = centre.last.unwrap();
+    assert!((last.service_rate - 0.05).abs() < 1e-12);
+    assert!(last.reason.contains("does 3.00/min (as given), but only 2."), "{}", last.reason);
 }
 
 #[test]

@@ -101,6 +101,7 @@ prop_compose! {
                 lower_per_second: per_second * known,
                 concurrency: 1.0,
                 source: ServiceSource::Learned,
+                unmet_per_second: None,
             },
             fleet,
             nodes: nodes.map(|(free_slots, coming)| NodeSlots { free_slots, coming }),
@@ -287,6 +288,29 @@ fn no_more_workers_are_wanted_than_orders_are_there() {
 }
 
 #[test]
+fn an_evenings_rate_does_not_make_the_next_days_orders_late() {
+    let evening = |model: &str| Situation {
+        backlog: 10.0,
+        waiting: vec![Cohort { age_seconds: 10.0, orders: 10.0 }],
+        outlook: Outlook {
+            model: model.to_owned(),
+            knots: vec![Knot::START, Knot::new(72_000.0, 36_000.0, 100.0)],
+        },
+        deadlines: vec![Deadline {
+            name: "DPD".to_owned(),
+            cut_off_in_seconds: 69_000.0,
+            dispatch_in_seconds: 71_700.0,
+        }],
+        ..ten_workers()
+    };
+    // Ten workers do a third of an order a second, half of one comes.
+    let policy = Policy { target_wait_seconds: None, max_replicas: 10, ..Policy::default() };
+    let told = |model: &str| decide(&evening(model), &policy).late_expected;
+    assert!(told(PRESENT_RATE) < 1.0, "{}", told(PRESENT_RATE));
+    assert!(told("a forecast") > 5000.0, "{}", told("a forecast"));
+}
+
+#[test]
 fn workers_stay_for_the_next_dispatch_while_one_is_at_hand() {
     let deadline = |cut_off_in_seconds: f64, dispatch_in_seconds: f64| Deadline {
         name: "DPD".to_owned(),
@@ -362,6 +386,7 @@ fn ten_workers() -> Situation {
             lower_per_second: 1.0 / 31.0,
             concurrency: 1.0,
             source: ServiceSource::Learned,
+            unmet_per_second: None,
         },
         fleet: Some(Fleet { ready: 10, ready_in_seconds: Vec::new(), pending: 0 }),
         nodes: None,

@@ -40,6 +40,8 @@ const CHANGE_FASTER: f64 = 4.0;
 /// Completions that are told by the counters are summed over at most so long.
 const LONGEST_SECONDS: f64 = 300.0;
 
+/// A given rate of which less than this share is seen is not met.
+const UNMET_SHARE: f64 = 0.85;
 /// Orders that were alone are forgotten by half when so many more were seen, ...
 const ALONE_HALF_LIFE_ORDERS: f64 = 200.0;
 /// ... and tell nothing before there are so many.
@@ -311,6 +313,7 @@ impl ServiceLearner {
                 lower_per_second: per_second,
                 concurrency: self.alone.begun(held, per_second),
                 source: ServiceSource::Given,
+                unmet_per_second: self.unmet(per_second),
             };
         }
         let per_second = self.posterior.mean();
@@ -319,7 +322,16 @@ impl ServiceLearner {
             lower_per_second: per_second * (1.0 - self.posterior.relative_variance().sqrt()).max(0.2),
             concurrency: self.alone.begun(held, per_second),
             source: if self.seen { ServiceSource::Learned } else { ServiceSource::Prior },
+            unmet_per_second: None,
         }
+    }
+
+    /// What is seen, where that is clearly less than was given.
+    fn unmet(&self, given_per_second: f64) -> Option<f64> {
+        let seen = self.posterior.mean();
+        let most = seen * (1.0 + 2.0 * self.posterior.relative_variance().sqrt());
+        (self.seen && self.posterior.orders >= CHANGE_ORDERS && most < UNMET_SHARE * given_per_second)
+            .then_some(seen)
     }
 }
 

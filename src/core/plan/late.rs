@@ -54,7 +54,9 @@ pub fn foresee(
     if situation.outlook.model.starts_with(PRESENT_RATE) {
         // First in, first out: the orders that come by then are the first ones due.
         let told = situation.in_by(RATE_HORIZON_SECONDS);
-        due.iter_mut().for_each(|due| *due = due.min(told));
+        for due in &mut due {
+            *due = due.min(told);
+        }
     }
     let view = View { curves, situation, fleet, due, per_second: careful_rate(situation) };
     let limits = Limits::of(situation, policy, fleet);

@@ -66,6 +66,9 @@ pub fn sentence(record: &DecisionRecord, policy: &Policy) -> String {
         record.arrival_rate * 60.0,
         record.service_rate * 60.0
     );
+    if let Some(seen) = record.inputs.as_ref().and_then(|situation| situation.service.unmet_per_second) {
+        let _ = write!(text, ", but only {:.2}/min is seen: lower serviceRate or leave it out", seen * 60.0);
+    }
     text + &lateness(record, &clock)
 }
 

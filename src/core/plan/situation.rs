@@ -153,6 +153,9 @@ pub struct Service {
     pub concurrency: f64,
     /// Where the rate comes from.
     pub source: ServiceSource,
+    /// What one is seen to do where the rate is given and is clearly not met.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unmet_per_second: Option<f64>,
 }
 
 /// Where a service rate comes from.
