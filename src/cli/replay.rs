@@ -8,7 +8,7 @@ mod compare;
 mod foreign;
 mod settings;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -113,6 +113,9 @@ fn gather(records: &[PathBuf], settings: Option<&Policy>) -> anyhow::Result<Repo
     for path in records {
         files.extend(files_of(path)?);
     }
+    // A directory and one of its files, or the same twice, are decided again once.
+    let mut taken = HashSet::new();
+    files.retain(|file| taken.insert(file.canonicalize().unwrap_or_else(|_| file.clone())));
     for file in &files {
         let place_of_file = file.display().to_string();
         let read = match read(file) {

@@ -238,7 +238,10 @@ impl Workload {
             .max(
                 self.policy.target_wait_seconds.unwrap_or(0.0) + pod_lead_seconds + node_lead_seconds + 900.0,
             );
-        let (outlook, forecast_distrust) = self.outlook(at, &present, horizon);
+        let (mut outlook, forecast_distrust) = self.outlook(at, &present, horizon);
+        if let Some((orders, seconds)) = self.ledger.delayed(&present) {
+            outlook.with_coming(orders, seconds);
+        }
         let calendar = self.known_entries(at, &present, &outlook);
         let forecast = self.forecast.as_ref().filter(|_| self.policy.forecast);
         let forecast_quality = forecast.and_then(|forecast| forecast.quality());

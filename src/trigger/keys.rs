@@ -118,7 +118,7 @@ pub const KEYS: &[KeyDefinition] = &[
     key(Backlog, "scaleOnInFlight", Kind::Flag, Value("true"), "true",
         "Whether messages in flight count as backlog"),
     key(Backlog, "scaleOnDelayed", Kind::Flag, Value("false"), "false",
-        "Whether delayed messages count as backlog"),
+        "Whether delayed messages count, as orders that come within a quarter of an hour"),
     key(Backlog, "activationQueueLength", number(true, "orders"), Value("0"), "5",
         "Backlog that must be exceeded before workers start from zero"),
 

@@ -40,6 +40,11 @@ fn the_same_binary_decides_the_same() {
     let text = folder.says("replay records.ndjson", 0);
     assert!(text.contains("10 decisions taken again"), "{text}");
     assert!(text.contains("10 the same, 0 differ"), "{text}");
+    let text = folder.says("replay records.ndjson ./records.ndjson", 0);
+    assert!(text.contains("10 decisions taken again"), "the same file counts once: {text}");
+    folder.write("marked.ndjson", &format!("\u{feff}{}", lines(&records(&Policy::default()))));
+    let text = folder.says("replay marked.ndjson", 0);
+    assert!(text.contains("10 the same, 0 differ"), "a byte order mark is no line: {text}");
 }
 
 #[test]

@@ -43,6 +43,9 @@ const LAG_SECONDS: f64 = 60.0;
 /// ... which is, as the root of the mean square, this share of it.
 const LAG_SHARE: f64 = 0.6;
 
+/// SQS's longest `DelaySeconds`.
+const LONGEST_DELAY_SECONDS: f64 = 900.0;
+
 /// Orders that were there before the first reading may be so old where no wait bounds it, and have made the
 /// last cut-off.
 const UNKNOWN_AGE_SECONDS: f64 = 4.0 * 3600.0;
@@ -73,6 +76,7 @@ pub struct Ledger {
     above: [bool; 3],
     last_visible: f64,
     last_in_flight: f64,
+    last_delayed: f64,
     /// The present rate as of the moment it was last asked for, while nothing more is known: a reading
     /// asks for the same that was planned with at the reading before.
     seen: Option<(f64, Present)>,
@@ -201,9 +205,10 @@ impl Ledger {
             return;
         }
         let delayed = if policy.scale_on_delayed { reading.delayed } else { 0.0 };
-        let total = reading.visible + reading.in_flight + delayed;
-        self.notice_activity(at, reading.visible + delayed, total, policy);
+        let total = reading.visible + reading.in_flight;
+        self.notice_activity(at, reading.visible + delayed, total + delayed, policy);
         self.last_visible = reading.visible + delayed;
+        self.last_delayed = delayed;
         self.last_in_flight = reading.in_flight;
         let Some(before) = self.filtered_at else {
             self.seen = None;
@@ -329,6 +334,13 @@ impl Ledger {
         present
     }
 
+    /// Delayed messages that count, and the seconds within which they become visible: as long as it took for as many to
+    /// come, where they come as they did, and SQS delays none for longer than a quarter of an hour.
+    pub fn delayed(&self, present: &Present) -> Option<(f64, f64)> {
+        let delayed = self.last_delayed;
+        (delayed >= 0.5).then(|| (delayed, (delayed / present.rate()).clamp(60.0, LONGEST_DELAY_SECONDS)))
+    }
+
     /// The backlog at `now`, carried on from the last reading.
     pub fn backlog(&self, now: f64, present: &Present, ready: Option<u32>, policy: &Policy) -> Backlog {
         let service = self.service(policy);
@@ -436,5 +448,32 @@ mod tests {
         let service = ledger.service(&policy);
         assert!(!ledger.never_counted() && service.source == ServiceSource::Learned);
         assert!((0.45..0.55).contains(&service.per_second), "{}, 0.5 in truth", service.per_second);
+    }
+
+    #[test]
+    fn delayed_messages_are_no_backlog_but_come() {
+        let policy = Policy { scale_on_delayed: true, ..Policy::default() };
+        let mut ledger = Ledger::default();
+        for minute in 0..20 {
+            let at = f64::from(minute) * 60.0;
+            ledger.arrived(at - 60.0, at, 60.0);
+            let reading = QueueReading { delayed: 300.0, ..QueueReading::default() };
+            ledger.read(at, &reading, Some(5), &policy);
+        }
+        let present = ledger.present(1140.0);
+        let (orders, seconds) = ledger.delayed(&present).unwrap();
+        assert!(
+            (orders - 300.0).abs() < 1e-9 && (200.0..450.0).contains(&seconds),
+            "{orders} within {seconds} s: one comes a second"
+        );
+        assert!(ledger.backlog(1140.0, &present, Some(5), &policy).total < 100.0);
+        assert!(ledger.empty_seconds(1140.0) < 1.0, "what is delayed is not nothing");
+        ledger.read(
+            1155.0,
+            &QueueReading { delayed: 300.0, ..QueueReading::default() },
+            Some(5),
+            &Policy::default(),
+        );
+        assert!(ledger.delayed(&present).is_none());
     }
 }

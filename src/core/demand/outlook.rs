@@ -60,6 +60,16 @@ impl Knot {
 }
 
 impl Outlook {
+    /// With at least so many `orders` within `seconds`, one after the other.
+    pub fn with_coming(&mut self, orders: f64, seconds: f64) {
+        for knot in &mut self.knots {
+            let coming = orders * (knot.x_seconds() / seconds).min(1.0);
+            if coming > knot.mean() {
+                *knot = Knot::new(knot.x_seconds(), coming, knot.deviation());
+            }
+        }
+    }
+
     /// Mean and deviation of the orders in `(now, now + x]`, straight between knots; beyond the
     /// last knot its last slope goes on. Zero for an empty curve.
     pub fn at(&self, x_seconds: f64) -> (f64, f64) {
@@ -196,6 +206,18 @@ impl Clone for Box<dyn ArrivalForecast> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_sure_to_come_is_expected() {
+        let mut outlook = Outlook {
+            model: "test".to_owned(),
+            knots: vec![Knot::START, Knot::new(60.0, 5.0, 2.0), Knot::new(600.0, 500.0, 9.0)],
+        };
+        outlook.with_coming(100.0, 300.0);
+        for (x, expected) in [(60.0, 20.0), (600.0, 500.0)] {
+            assert!((outlook.at(x).0 - expected).abs() < 1e-6, "{x}");
+        }
+    }
 
     #[test]
     fn curve_is_straight_between_knots_and_beyond() {

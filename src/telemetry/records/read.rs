@@ -125,6 +125,8 @@ pub fn read(path: &Path) -> Result<Lines, RecordsError> {
         text.truncate(text.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1));
     }
     let text = String::from_utf8_lossy(&text);
+    // What some editors and shells put before a text.
+    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
     let lines = text.lines().zip(1..).filter(|(line, _)| !line.trim().is_empty());
     Ok(Lines { lines: lines.map(|(line, number)| (number, line.to_owned())).collect(), cut_off })
 }
