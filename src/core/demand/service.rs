@@ -6,10 +6,12 @@
 //! are counted, busy replica-seconds are the exposure), with forgetting. When the newest intervals
 //! contradict what was known before them, a deploy changed the rate: they alone count from then on.
 
+mod alone;
 mod readings;
 
 use std::collections::VecDeque;
 
+use self::alone::Alone;
 pub use self::readings::Readings;
 use super::contention::Contention;
 use crate::core::observation::QueueReading;
@@ -39,15 +41,8 @@ const CHANGE_SLOWER: f64 = 3.2;
 const CHANGE_FASTER: f64 = 4.0;
 /// Completions that are told by the counters are summed over at most so long.
 const LONGEST_SECONDS: f64 = 300.0;
-
 /// A given rate of which less than this share is seen is not met.
 const UNMET_SHARE: f64 = 0.85;
-/// Orders that were alone are forgotten by half when so many more were seen, ...
-const ALONE_HALF_LIFE_ORDERS: f64 = 200.0;
-/// ... and tell nothing before there are so many.
-const LEAST_ALONE_ORDERS: f64 = 20.0;
-/// A worker begins less than this share of what it holds, or all.
-const CLEARLY_FEWER: f64 = 0.6;
 
 /// A gamma posterior over orders per busy replica-second.
 #[derive(Debug, Clone, Copy)]
@@ -109,31 +104,6 @@ impl Learned {
 
     fn before(&self) -> Posterior {
         Posterior { orders: f64::from(self.before_orders), seconds: f64::from(self.before_seconds) }
-    }
-}
-
-/// Orders that had a worker to themselves, and the seconds for which they were in flight: as long as one takes.
-#[derive(Debug, Clone, Copy, Default)]
-struct Alone {
-    orders: f64,
-    seconds: f64,
-}
-
-impl Alone {
-    fn learn(&mut self, orders: f64, seconds: f64) {
-        let keep = 0.5_f64.powf(orders / ALONE_HALF_LIFE_ORDERS);
-        self.orders = self.orders * keep + orders;
-        self.seconds = self.seconds * keep + seconds;
-    }
-
-    /// Of `held` that a worker holds at once, those that it works on: the others wait in its hands. All of them
-    /// unless seen to be far fewer.
-    fn begun(self, held: f64, per_second: f64) -> f64 {
-        if self.orders < LEAST_ALONE_ORDERS {
-            return held;
-        }
-        let begun = (self.seconds / self.orders * per_second).max(1.0);
-        if begun < CLEARLY_FEWER * held { begun } else { held }
     }
 }
 
