@@ -19,11 +19,9 @@ use crate::core::demand::calendar::Calendar;
 use crate::core::demand::forecast::{ProfileForecast, slot_seconds_for};
 use crate::core::demand::outlook::ArrivalForecast as _;
 use crate::core::{CutOff, DecisionRecord, Interval, Observation, Workload};
+use crate::telemetry::records::BYTE_ORDER_MARK;
 use crate::trigger::scaled_object::load_trigger;
 use crate::trigger::yaml::without_place;
-
-/// What some editors and shells put before a text.
-const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 
 /// Arguments of `decide`.
 #[derive(Debug, clap::Args)]
@@ -119,7 +117,7 @@ impl Filter {
     }
 
     fn decide(&mut self, line: &[u8]) -> Result<DecisionRecord, String> {
-        let line = line.strip_prefix(BYTE_ORDER_MARK).unwrap_or(line).trim_ascii();
+        let line = line.strip_prefix(BYTE_ORDER_MARK.as_bytes()).unwrap_or(line).trim_ascii();
         if !line.starts_with(b"{") {
             // serde would take a list of the fields' values in their order.
             return Err("not an observation: must be one JSON object".to_owned());

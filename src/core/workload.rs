@@ -240,7 +240,7 @@ impl Workload {
             );
         let (mut outlook, forecast_distrust) = self.outlook(at, &present, horizon);
         if let Some((orders, seconds)) = self.ledger.delayed(&present) {
-            outlook.with_coming(orders, seconds);
+            outlook.expect_at_least(orders, seconds);
         }
         let calendar = self.known_entries(at, &present, &outlook);
         let forecast = self.forecast.as_ref().filter(|_| self.policy.forecast);

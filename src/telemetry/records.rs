@@ -20,7 +20,7 @@ use super::catalogue;
 use crate::core::{DecisionRecord, Policy};
 use crate::observe::WorkloadId;
 
-pub use read::{Kept, RecordsError, files_of, read};
+pub use read::{BYTE_ORDER_MARK, Kept, RecordsError, files_of, read};
 
 /// Where records go and how much of them is kept.
 #[derive(Debug, Clone)]

@@ -60,8 +60,8 @@ impl Knot {
 }
 
 impl Outlook {
-    /// With at least so many `orders` within `seconds`, one after the other.
-    pub fn with_coming(&mut self, orders: f64, seconds: f64) {
+    /// Expects at least so many `orders` within `seconds`, one after the other.
+    pub fn expect_at_least(&mut self, orders: f64, seconds: f64) {
         for knot in &mut self.knots {
             let coming = orders * (knot.x_seconds() / seconds).min(1.0);
             if coming > knot.mean() {
@@ -213,7 +213,7 @@ mod tests {
             model: "test".to_owned(),
             knots: vec![Knot::START, Knot::new(60.0, 5.0, 2.0), Knot::new(600.0, 500.0, 9.0)],
         };
-        outlook.with_coming(100.0, 300.0);
+        outlook.expect_at_least(100.0, 300.0);
         for (x, expected) in [(60.0, 20.0), (600.0, 500.0)] {
             assert!((outlook.at(x).0 - expected).abs() < 1e-6, "{x}");
         }

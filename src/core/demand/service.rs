@@ -313,6 +313,23 @@ mod tests {
         QueueReading { visible, in_flight, ..QueueReading::default() }
     }
 
+    /// Reads the same every 15 s for so many seconds from a moment on, and learns `done` orders of each minute.
+    fn live(
+        learner: &mut ServiceLearner,
+        (from, seconds): (u32, u32),
+        reading: &QueueReading,
+        ready: u32,
+        done: f64,
+    ) {
+        for step in 0..=(seconds / 15) {
+            let now = f64::from(from + step * 15);
+            learner.sample(now, reading, Some(ready));
+            if step % 4 == 0 && step > 0 {
+                learner.learn(now - 60.0, now, done);
+            }
+        }
+    }
+
     /// `ready` workers at `per_second` each; arrivals at `arrivals` a second; returns the estimate.
     fn run(
         learner: &mut ServiceLearner,
@@ -324,13 +341,7 @@ mod tests {
     ) -> f64 {
         let capacity = f64::from(ready) * per_second;
         let (done, visible) = if arrivals >= capacity { (capacity, 500.0) } else { (arrivals, 0.0) };
-        for step in 0..=(seconds / 15) {
-            learner.sample(f64::from(from + step * 15), &reading(visible, done / per_second), Some(ready));
-            if step % 4 == 0 && step > 0 {
-                let end = f64::from(from + step * 15);
-                learner.learn(end - 60.0, end, done * 60.0);
-            }
-        }
+        live(learner, (from, seconds), &reading(visible, done / per_second), ready, done * 60.0);
         learner.estimate(ServiceRate::Learned).per_second
     }
 
@@ -350,13 +361,7 @@ mod tests {
     #[test]
     fn idle_workers_beside_messages_that_none_receives_are_not_at_work() {
         let mut learner = ServiceLearner::default();
-        for step in 0..=80_u32 {
-            let now = f64::from(step) * 15.0;
-            learner.sample(now, &reading(107.0, 7.0), Some(50));
-            if step % 4 == 0 && step > 0 {
-                learner.learn(now - 60.0, now, 21.0);
-            }
-        }
+        live(&mut learner, (0, 1200), &reading(107.0, 7.0), 50, 21.0);
         let seconds = 1.0 / learner.estimate(ServiceRate::Learned).per_second;
         assert!(
             (10.0..30.0).contains(&seconds),
@@ -373,13 +378,7 @@ mod tests {
             let start = if visible > 0.0 { 3600 } else { 0 };
             // One that is alone takes as long either way.
             let done = if visible > 0.0 { f64::from(ready) * begun_at_once } else { in_flight } / seconds;
-            for step in 0..=minutes * 4 {
-                let now = f64::from(start + step * 15);
-                learner.sample(now, &reading(visible, in_flight), Some(ready));
-                if step % 4 == 0 && step > 0 {
-                    learner.learn(now - 60.0, now, 60.0 * done);
-                }
-            }
+            live(&mut learner, (start, minutes * 60), &reading(visible, in_flight), ready, 60.0 * done);
         }
         learner.estimate(ServiceRate::Learned)
     }
@@ -397,13 +396,7 @@ mod tests {
     #[test]
     fn workers_that_are_full_without_a_queue_hold_more_at_once() {
         let mut learner = ServiceLearner::default();
-        for step in 0..=960_u32 {
-            let now = f64::from(step) * 15.0;
-            learner.sample(now, &reading(0.0, 30.0), Some(10));
-            if step % 4 == 0 && step > 0 {
-                learner.learn(now - 60.0, now, 30.0);
-            }
-        }
+        live(&mut learner, (0, 14_400), &reading(0.0, 30.0), 10, 30.0);
         let service = learner.estimate(ServiceRate::Learned);
         // They have three each; how many more they could take is not seen.
         assert!((2.8..3.6).contains(&service.concurrency), "{service:?}");

@@ -140,7 +140,7 @@ impl CounterWitness {
             seconds: self.seconds,
             busy,
             counter_variance,
-            turnover: self.mean(|rate| rate.turnover(busy)) * self.seconds,
+            turnover: self.turnover(busy, self.seconds),
         };
         let arrivals = self.mean(|rate| rate.arrivals);
         let deep = self.deep;
@@ -174,7 +174,7 @@ impl CounterWitness {
     /// Takes in that a queue in which orders waited was found with none waiting, `moved` messages and
     /// `seconds` later: `busy` replicas did at least that.
     pub fn emptied(&mut self, moved: f64, seconds: f64, busy: f64, counter_variance: f64) {
-        let turnover = self.mean(|rate| rate.turnover(busy)) * seconds;
+        let turnover = self.turnover(busy, seconds);
         let window = Window { pace: moved / seconds, seconds, busy, counter_variance, turnover };
         for rate in &mut self.rates {
             let (innovation, variance) = rate.innovation(&window);
@@ -210,17 +210,22 @@ impl CounterWitness {
 
     /// The same where so many are in work that their moves are as good as normal.
     fn watch_many(&mut self, working: f64, moved: f64, seconds: f64, counter_variance: f64) {
-        let variance = |service: f64| {
-            (self.working + working) * (1.0 - (-service * seconds).exp()) + counter_variance + 0.5
-        };
+        let usual = self.working;
+        let variance =
+            |service: f64| (usual + working) * (1.0 - (-service * seconds).exp()) + counter_variance + 0.5;
         if moved * moved > MANY_DEVIATIONS * MANY_DEVIATIONS * variance(self.service()) {
             return;
         }
-        let variances: Vec<f64> = self.rates.iter().map(|rate| variance(rate.service)).collect();
-        for (rate, variance) in self.rates.iter_mut().zip(variances) {
+        for rate in &mut self.rates {
+            let variance = variance(rate.service);
             rate.weight *= (-0.5 * MANY_BELIEF * (moved * moved / variance + variance.ln())).exp();
         }
         self.normalise();
+    }
+
+    /// Orders that come and go in `seconds`, by all rates together.
+    fn turnover(&self, busy: f64, seconds: f64) -> f64 {
+        self.mean(|rate| rate.turnover(busy)) * seconds
     }
 
     /// A mean over the rates by their weights.

@@ -11,6 +11,8 @@ use crate::core::{DecisionRecord, Policy};
 
 /// The first bytes of a compressed file.
 const GZIP: [u8; 2] = [0x1f, 0x8b];
+/// What some editors and shells put before a text.
+pub const BYTE_ORDER_MARK: &str = "\u{feff}";
 
 /// Why records cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -125,8 +127,7 @@ pub fn read(path: &Path) -> Result<Lines, RecordsError> {
         text.truncate(text.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1));
     }
     let text = String::from_utf8_lossy(&text);
-    // What some editors and shells put before a text.
-    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
+    let text = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&text);
     let lines = text.lines().zip(1..).filter(|(line, _)| !line.trim().is_empty());
     Ok(Lines { lines: lines.map(|(line, number)| (number, line.to_owned())).collect(), cut_off })
 }

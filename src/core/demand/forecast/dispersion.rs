@@ -17,7 +17,7 @@ const POOL_DAYS: f64 = 3.0;
 /// Before anything was seen: standard deviation over mean.
 const START_RELATIVE: f64 = 0.5;
 /// Standard deviation over mean absolute error of a normal variable.
-const DEVIATION_OVER_ABSOLUTE: f64 = 1.253_314_137_3;
+pub(super) const DEVIATION_OVER_ABSOLUTE: f64 = 1.253_314_137_3;
 
 /// Learned variance of slots and of their sums.
 #[derive(Debug, Clone, PartialEq)]

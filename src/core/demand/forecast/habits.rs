@@ -4,6 +4,7 @@
 //! twice, a week apart and in one direction, while the other days are not, has become another: it
 //! is learned anew from there. Where all days are odd the level moves, and no weekday does.
 
+use super::dispersion::DEVIATION_OVER_ABSOLUTE;
 use super::grid::single;
 use super::profile::WEEK;
 
@@ -12,8 +13,6 @@ const ODD_STEPS: f64 = 3.0;
 /// ... and from half as much again or a third less on: smaller changes a profile follows well enough.
 const LEAST_ODD: f64 = 0.4;
 
-/// Standard deviation over mean absolute error of a normal variable.
-const DEVIATION_OVER_ABSOLUTE: f64 = 1.253_314_137_3;
 /// Gain of a weekday's own usual step, a week.
 const GAIN: f64 = 0.1;
 

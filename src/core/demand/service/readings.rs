@@ -153,7 +153,7 @@ impl Readings {
     /// Replicas at work between the last two readings, on average, and whether orders waited for them.
     pub fn working_now(&self) -> Option<(f64, bool)> {
         let (before, last) = self.last_two()?;
-        Some((0.5 * (self.working(before) + self.working(last)), before.is_deep() && last.is_deep()))
+        Some((self.working_between(before, last), before.is_deep() && last.is_deep()))
     }
 
     /// Replicas that were ready while the queue was found without waiting orders at the last reading and
@@ -169,7 +169,7 @@ impl Readings {
         let (last, ready) = (self.samples.back()?, ready.map(f64::from));
         let most_ready = self.most_ready(last.at, ready);
         let next = Sample::new(last.at, reading, ready, most_ready);
-        Some(0.5 * (self.working(last) + self.working(&next)))
+        Some(self.working_between(last, &next))
     }
 
     /// Where all are at work all the time and nothing waits for them, each can hold more at once than was thought:
@@ -179,7 +179,7 @@ impl Readings {
         // Whatever the orders take, hardly one is in work still whose worker went before all of these readings.
         let most_ready = self.samples.iter().map(|sample| sample.most_ready).max().unwrap_or(0);
         let at_once = f64::from(most_ready) * self.concurrency;
-        for sample in self.samples.iter().filter(|sample| (from..to).contains(&sample.at)) {
+        for sample in self.within(from, to) {
             let (visible, held) = (f64::from(sample.visible), f64::from(sample.in_flight));
             all += 1.0;
             in_flight += held;
@@ -203,7 +203,7 @@ impl Readings {
     /// shared its worker; `None` where that is not so.
     pub(super) fn alone(&self, from: f64, to: f64) -> Option<f64> {
         let (mut all, mut in_flight, mut ready) = (0.0, 0.0, 0.0);
-        for sample in self.samples.iter().filter(|sample| (from..to).contains(&sample.at)) {
+        for sample in self.within(from, to) {
             if sample.is_deep() {
                 return None;
             }
@@ -218,8 +218,7 @@ impl Readings {
     pub fn pieces_after(&self, start: f64) -> impl Iterator<Item = (f64, f64, f64, f64)> {
         let pairs = self.samples.iter().zip(self.samples.iter().skip(1));
         pairs.filter(move |(_, after)| after.at > start).map(move |(before, after)| {
-            let working = 0.5 * (self.working(before) + self.working(after));
-            (before.at.max(start), after.at, working, before.messages())
+            (before.at.max(start), after.at, self.working_between(before, after), before.messages())
         })
     }
 
@@ -287,11 +286,20 @@ impl Readings {
                 continue;
             }
             let next = self.samples.get(index + 1).unwrap_or(&sample);
-            let working = 0.5 * (self.working(&sample) + self.working(next));
-            busy += seconds * working;
+            busy += seconds * self.working_between(&sample, next);
             ready += seconds * 0.5 * (sample.ready().unwrap_or(0.0) + next.ready().unwrap_or(0.0));
         }
         Some((busy, ready))
+    }
+
+    /// Readings of `[from, to)`.
+    fn within(&self, from: f64, to: f64) -> impl Iterator<Item = &Sample> {
+        self.samples.iter().filter(move |sample| (from..to).contains(&sample.at))
+    }
+
+    /// Replicas at work between two samples, on average.
+    fn working_between(&self, before: &Sample, after: &Sample) -> f64 {
+        0.5 * (self.working(before) + self.working(after))
     }
 
     /// Replicas at work in a sample: all where the queue is deep, else the messages in flight tell.
