@@ -28,6 +28,8 @@ pub(super) fn under(situation: &Situation, old: &Policy, new: &Policy) -> Situat
             per_second,
             lower_per_second: per_second,
             source: ServiceSource::Given,
+            // Another rate was not met.
+            unmet_per_second: None,
             ..situation.service
         };
     }
