@@ -13,11 +13,13 @@ use super::demand::ledger::Ledger;
 use super::demand::outlook::{ArrivalForecast, Outlook};
 use super::demand::present::Present;
 use super::observation::{Interval, LeadTimes, MOST_COUNT, MOST_PODS, NodeSlots, Observation, Replicas};
+use super::plan::decide::whole;
+use super::plan::lumps::{Slack, room_for};
 use super::plan::reason::sentence;
 use super::plan::situation::{KnownEntry, ServiceSource, next_due};
 use super::plan::tuning::{
     CYCLE_SECONDS, FIRST_RATE_SECONDS, FIRST_REPLICAS, HORIZON_LIMIT_SECONDS, HORIZON_SECONDS,
-    LONGEST_HOLD_SECONDS, SETTLED_SECONDS,
+    LONGEST_HOLD_SECONDS, SETTLED_ONE_SHARE, SETTLED_SECONDS,
 };
 use super::plan::{Fleet, Service, Situation, decide_silently};
 use super::policy::Policy;
@@ -249,6 +251,8 @@ impl Workload {
         let service = self.ledger.service(&self.policy);
         self.waits.note(now, backlog.oldest_seconds(), service.most_seconds_per_order());
         let hold_seconds = self.hold_seconds(&service);
+        let room_for_lumps =
+            self.room_for_lumps(now, &present, &service, (pod_lead_seconds, node_lead_seconds));
         Situation {
             at,
             queue_age_seconds: self.ledger.read_at().map(|read_at| (now - read_at).max(0.0)),
@@ -279,7 +283,11 @@ impl Workload {
             deadlines,
             last_desired: self.decided.last_desired(),
             hold_replicas: self.decided.most_planned(now, hold_seconds),
-            settled_replicas: self.decided.most_planned(now, hold_seconds.max(SETTLED_SECONDS)),
+            settled_replicas: self.decided.most_planned(now, hold_seconds.max(self.settled_seconds(1.0))),
+            settled_one: Some(
+                self.decided.most_planned(now, hold_seconds.max(self.settled_seconds(SETTLED_ONE_SHARE))),
+            ),
+            room_for_lumps,
             minute_ago_replicas: self.decided.minute_ago_or_first(now),
             busy_at_start: self.ledger.busy_at_start(now, &service),
             unlearned_replicas: self.unlearned_replicas(now, &service),
@@ -291,6 +299,27 @@ impl Workload {
     /// before then was for nothing.
     fn hold_seconds(&self, service: &Service) -> f64 {
         self.policy.hold_down_seconds.max(service.seconds_per_order().min(LONGEST_HOLD_SECONDS))
+    }
+
+    /// For how long a small step down waits: `share` of the target wait, but no longer than all of them.
+    fn settled_seconds(&self, share: f64) -> f64 {
+        match self.policy.target_wait_seconds {
+            // What counts tell is known better than what the queue alone does.
+            Some(wait) if !self.ledger.never_counted() => SETTLED_SECONDS.min(share * wait),
+            _ => SETTLED_SECONDS,
+        }
+    }
+
+    /// Pods to keep room for, as lumps come at this time of the day.
+    fn room_for_lumps(&self, now: f64, present: &Present, service: &Service, leads: (f64, f64)) -> u32 {
+        let (Some(wait_seconds), Some(lumps)) = (self.policy.target_wait_seconds, self.ledger.lumps(now))
+        else {
+            return 0;
+        };
+        let (pod_lead_seconds, node_lead_seconds) = leads;
+        let arrival_rate = present.rate();
+        let slack = Slack { wait_seconds, pod_lead_seconds, node_lead_seconds, arrival_rate };
+        whole(room_for(lumps, slack, service))
     }
 
     fn outlook(&mut self, at: jiff::Timestamp, present: &Present, horizon: f64) -> (Outlook, Option<String>) {

@@ -120,6 +120,8 @@ prop_compose! {
             last_desired: memory.0,
             hold_replicas: memory.1,
             settled_replicas: memory.1.max(memory.2),
+            settled_one: Some(memory.1),
+            room_for_lumps: 0,
             minute_ago_replicas: memory.3,
             busy_at_start: memory.3.filter(|busy| busy % 2 == 0),
             unlearned_replicas: None,
@@ -242,6 +244,8 @@ fn no_worker_goes_whose_order_would_return_late() {
         deadlines: Vec::new(),
         hold_replicas: 6,
         settled_replicas: 6,
+        settled_one: None,
+        room_for_lumps: 0,
         ..ten_workers()
     };
     let of = |visibility: Option<f64>, waited: f64| {
@@ -281,6 +285,8 @@ fn no_more_workers_are_wanted_than_orders_are_there() {
         deadlines: Vec::new(),
         hold_replicas: 1,
         settled_replicas: 1,
+        settled_one: None,
+        room_for_lumps: 0,
         ..ten_workers()
     };
     let record = decide(&stuck, &Policy { target_wait_seconds: Some(300.0), ..Policy::default() });
@@ -323,6 +329,8 @@ fn workers_stay_for_the_next_dispatch_while_one_is_at_hand() {
         deadlines: vec![deadline(-1000.0, 800.0), deadline(6200.0, 8000.0)],
         hold_replicas: 0,
         settled_replicas: 0,
+        settled_one: None,
+        room_for_lumps: 0,
         ..ten_workers()
     };
     let desired =
@@ -402,6 +410,8 @@ fn ten_workers() -> Situation {
         last_desired: Some(10),
         hold_replicas: 10,
         settled_replicas: 10,
+        settled_one: None,
+        room_for_lumps: 0,
         minute_ago_replicas: Some(10),
         busy_at_start: None,
         unlearned_replicas: None,
@@ -425,6 +435,8 @@ fn the_last_worker_is_not_kept_for_orders_that_can_wait_for_another() {
         last_desired: Some(1),
         hold_replicas: 0,
         settled_replicas: 1,
+        settled_one: None,
+        room_for_lumps: 0,
         ..ten_workers()
     };
     let desired = |wait: f64, situation: &Situation| {

@@ -2,12 +2,14 @@
 //! the queue's counters imply.
 
 mod bin;
+mod lumps;
 mod newest;
 mod slow;
 
 use std::collections::VecDeque;
 
 use self::bin::{BIN_SECONDS, Bin};
+pub use self::lumps::LumpRate;
 pub use self::newest::Newest;
 pub use self::slow::{Fit, Slow};
 use crate::core::plan::Cohort;
@@ -59,6 +61,7 @@ pub struct ArrivalLog {
     /// Whether more has become known since the known rate was read.
     known_anew: bool,
     slow: Option<Slow>,
+    lumps: lumps::Lumps,
 }
 
 /// What the log says of the last minutes.
@@ -122,6 +125,7 @@ impl ArrivalLog {
         }
         while self.first + whole(self.fine.len()) <= number {
             if self.fine.len() == FINE_BINS {
+                self.lumps.look(&self.fine, self.first);
                 self.retire(1);
             }
             self.fine.push_back(Bin::default());

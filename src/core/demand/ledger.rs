@@ -381,6 +381,11 @@ impl Ledger {
         self.service.contention(now).map(|replicas| replicas.ceil() as u32)
     }
 
+    /// How often lumps come at this time of the day.
+    pub fn lumps(&self, now: f64) -> Option<super::arrivals::LumpRate> {
+        self.log.lumps(now)
+    }
+
     /// Moment of the last good reading.
     pub fn read_at(&self) -> Option<f64> {
         self.read_at

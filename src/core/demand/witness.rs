@@ -156,7 +156,12 @@ impl CounterWitness {
         });
         for rate in &mut self.rates {
             let (innovation, variance) = rate.innovation(&window);
-            if !explained || !deep {
+            if !explained {
+                // A lump, or another level: the next window tells which.
+                rate.variance = variance.max(innovation * innovation);
+                continue;
+            }
+            if !deep {
                 rate.arrivals = (rate.arrivals + innovation).max(0.0);
                 rate.variance = variance;
                 continue;

@@ -144,7 +144,8 @@ impl Plan {
             due_orders: lines.soft.orders[shown.end.min(curves.x.len() - 1)],
             ahead: lines
                 .ahead(&done, per_second, short)
-                .min(whole(most_useful(situation, long + CYCLE_SECONDS))),
+                .min(whole(most_useful(situation, long + CYCLE_SECONDS)))
+                .saturating_add(situation.room_for_lumps),
             lead_seconds,
             late: late(&curves, fleet, &done, &lines.soft.orders),
         }
@@ -297,7 +298,7 @@ pub(super) fn room(situation: &Situation, fleet: &Fleet) -> f64 {
 }
 
 /// The least whole number of replicas for a plan, not adding one for a rounding error.
-fn whole(replicas: f64) -> u32 {
+pub(crate) fn whole(replicas: f64) -> u32 {
     let ceiling = (replicas - 0.02).ceil().clamp(0.0, f64::from(u32::MAX));
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped above")]
     let whole = ceiling as u32;
@@ -309,9 +310,7 @@ fn bounded(situation: &Situation, policy: &Policy, plan: &Plan, bounds: &mut Vec
     let mut number = Bounded { value: planned(situation, policy, plan), bounds };
     let existing = situation.fleet.as_ref().map(Fleet::existing).or(situation.last_desired);
     if let Some(existing) = existing {
-        let step = existing.saturating_sub(number.value);
-        let small = number.value > 0 && f64::from(step) < (f64::from(existing) * SETTLED_SHARE).max(2.0);
-        let held = if small { situation.settled_replicas } else { situation.hold_replicas };
+        let held = held(situation, existing, number.value);
         number.raise(BoundKind::Hold, held.min(existing));
     }
     if let Some(fleet) = &situation.fleet
@@ -356,6 +355,20 @@ fn bounded(situation: &Situation, policy: &Policy, plan: &Plan, bounds: &mut Vec
     number.raise(BoundKind::Minimum, policy.min_replicas);
     number.lower(BoundKind::Maximum, policy.max_replicas);
     number.value
+}
+
+/// What is held of `existing` replicas of which `planned` would do: for longer, the smaller the step.
+fn held(situation: &Situation, existing: u32, planned: u32) -> u32 {
+    let step = existing.saturating_sub(planned);
+    if planned == 0 {
+        situation.hold_replicas
+    } else if f64::from(step) < f64::from(existing) * SETTLED_SHARE {
+        situation.settled_replicas
+    } else if step < 2 {
+        situation.settled_one.unwrap_or(situation.settled_replicas)
+    } else {
+        situation.hold_replicas
+    }
 }
 
 /// Up as ordered, down only as far as the string from now goes.

@@ -5,6 +5,7 @@
 //! - [`string`]: the shortest path between the two;
 //! - [`capacity`]: what the pods that exist will get done;
 //! - [`keep`]: the workers that stay though fewer would do;
+//! - [`lumps`]: the room that is kept for orders that come at once;
 //! - [`late`]: the orders that nothing saves any more;
 //! - [`mod@decide`]: replicas, nodes and the reason.
 
@@ -13,6 +14,7 @@ pub mod curves;
 pub mod decide;
 pub mod keep;
 pub mod late;
+pub mod lumps;
 pub mod reason;
 pub mod situation;
 pub mod string;

@@ -67,16 +67,27 @@ pub struct Situation {
     pub hold_replicas: u32,
     /// Most replicas planned over the longer time that small steps down wait for.
     pub settled_replicas: u32,
+    /// The same over the time that a single worker of a small fleet stays; `None` in records that are older.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub settled_one: Option<u32>,
     /// Replicas wanted a minute ago, for the ramp.
     pub minute_ago_replicas: Option<u32>,
     /// Replicas at work, while too little was seen to plan for fewer.
     #[serde(default)]
     pub busy_at_start: Option<u32>,
+    /// Pods to keep room for, so that lumps of orders need no node first.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub room_for_lumps: u32,
     /// The most to have while the service rate is a guess.
     #[serde(default)]
     pub unlearned_replicas: Option<u32>,
     /// Workers beyond this many no longer add throughput.
     pub contention_replicas: Option<u32>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
+fn is_none(pods: &u32) -> bool {
+    *pods == 0
 }
 
 impl Situation {

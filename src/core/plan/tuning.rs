@@ -35,8 +35,12 @@ pub const UP_SLACK_REPLICAS: f64 = 0.4;
 pub const UP_SLACK_HALVED_AT: f64 = 2.0;
 /// See [`UP_SLACK_REPLICAS`].
 pub const UP_SLACK_SHARE: f64 = 0.04;
-/// A step down of less than this share waits until it has been wanted for [`SETTLED_SECONDS`].
+/// A step down of less than this share waits until it has been wanted for as long as the target wait, and for
+/// [`SETTLED_SECONDS`] at most.
 pub const SETTLED_SHARE: f64 = 0.1;
+/// A single worker that is more of its fleet than that waits for this share of it: the queue bears it as long, and
+/// one of two that has nothing to do is half the cost.
+pub const SETTLED_ONE_SHARE: f64 = 0.25;
 /// See [`SETTLED_SHARE`].
 pub const SETTLED_SECONDS: f64 = 300.0;
 /// A service rate known better than to this relative deviation is taken at its mean.
