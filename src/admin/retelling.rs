@@ -218,6 +218,7 @@ fn bound_sentence(bound: &Bound) -> String {
         BoundKind::Activation => "activationQueueLength",
         BoundKind::Doubt => "doubt about the data, on which nothing is scaled down",
         BoundKind::Hold => "the hold against flapping",
+        BoundKind::Queue => "the queue, which is worked off before workers go",
         BoundKind::Redelivery => {
             "the orders in work: one whose worker goes returns after its visibility timeout, too late"
         }

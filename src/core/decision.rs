@@ -165,6 +165,8 @@ pub enum BoundKind {
     Doubt,
     /// Hysteresis: what was wanted a moment ago is kept.
     Hold,
+    /// Orders wait that keep all workers busy for a while: they are worked off first.
+    Queue,
     /// An order whose worker is taken away would return to the queue too late.
     Redelivery,
     /// No service rate was seen yet: at most twice as many as are ready, until one is.

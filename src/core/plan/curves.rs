@@ -5,11 +5,12 @@
 //! Later orders can't be due before earlier ones are served, so what must be started by `x` is the
 //! largest count that any of these rules asks for.
 
+use super::ceiling::planned_wait_share;
 use super::situation::{Situation, next_due};
 use super::string::CatchUp;
 use super::tuning::{
     CUT_OFF_RESERVE, HORIZON_BEYOND_WAIT_SECONDS, HORIZON_LIMIT_SECONDS, HORIZON_SECONDS, LAST_STEP_SECONDS,
-    LEAST_CATCH_UP_SECONDS, STEPS_SECONDS, WAIT_RESERVE,
+    LEAST_CATCH_UP_SECONDS, STEPS_SECONDS,
 };
 use crate::core::policy::Policy;
 
@@ -20,7 +21,9 @@ pub struct Curves {
     pub x: Vec<f64>,
     /// Orders waiting now plus those expected until `x`.
     pub arrived: Vec<f64>,
-    /// The wait that plans use, and the orders due by it without deviations: all of them begin with these.
+    /// Share of the target wait that plans use.
+    pub wait_share: f64,
+    /// The wait that this is, and the orders due by it without deviations: all of them begin with these.
     planned: Option<(f64, Vec<f64>)>,
 }
 
@@ -72,9 +75,10 @@ impl Curves {
         let waiting: f64 = situation.waiting.iter().map(|cohort| cohort.orders).sum();
         let mut arrived = Vec::with_capacity(x.len());
         add_expected(&mut arrived, situation, &x, 0.0, waiting);
-        let wait = policy.target_wait_seconds.map(|wait| wait * WAIT_RESERVE);
+        let wait_share = planned_wait_share(situation, policy);
+        let wait = policy.target_wait_seconds.map(|wait| wait * wait_share);
         let planned = wait.map(|wait| (wait, expected_by_wait(&x, situation, wait)));
-        Self { x, arrived, planned }
+        Self { x, arrived, wait_share, planned }
     }
 
     /// What must have been started by each grid point.

@@ -3,7 +3,7 @@
 
 use super::capacity::{done_by_fleet, height_at, room_ahead};
 use super::curves::{Curves, Due, Strictness};
-use super::keep::{can_do_without, expects_soon, in_doubt, would_return_late};
+use super::keep::{can_do_without, expects_soon, in_doubt, works_off, would_return_late};
 use super::late::{self, Late};
 use super::reason;
 use super::situation::{Deadline, Fleet, KnownEntry, Situation};
@@ -95,6 +95,7 @@ struct Plan {
     due_orders: f64,
     ahead: u32,
     lead_seconds: f64,
+    wait_share: f64,
     late: Late,
 }
 
@@ -147,6 +148,7 @@ impl Plan {
                 .min(whole(most_useful(situation, long + CYCLE_SECONDS)))
                 .saturating_add(situation.room_for_lumps),
             lead_seconds,
+            wait_share: curves.wait_share,
             late: late(&curves, fleet, &done, &lines.soft.orders),
         }
     }
@@ -162,7 +164,7 @@ impl Plan {
         let by_cut_off = situation.deadlines.iter().find(|deadline| {
             deadline.dispatch_in_seconds >= self.due_in_seconds
                 && policy.target_wait_seconds.is_none_or(|wait| {
-                    deadline.cut_off_in_seconds + wait * WAIT_RESERVE > self.due_in_seconds + 1.0
+                    deadline.cut_off_in_seconds + wait * self.wait_share > self.due_in_seconds + 1.0
                 })
                 && deadline.cut_off_in_seconds <= self.due_in_seconds
         });
@@ -191,7 +193,7 @@ struct Lines<'a> {
 impl<'a> Lines<'a> {
     fn new(curves: &'a Curves, situation: &'a Situation, policy: &'a Policy) -> Self {
         let soft = Strictness {
-            wait_share: WAIT_RESERVE,
+            wait_share: curves.wait_share,
             cut_off_share: CUT_OFF_RESERVE,
             deviations: DEVIATIONS,
             blind_seconds: blind_seconds(situation, policy),
@@ -243,7 +245,7 @@ impl<'a> Lines<'a> {
     fn ahead(&self, done: &[f64], per_second: f64, start: f64) -> u32 {
         let (situation, policy) = (self.situation, self.policy);
         let strictness = Strictness {
-            wait_share: WAIT_RESERVE,
+            wait_share: self.curves.wait_share,
             cut_off_share: CUT_OFF_RESERVE,
             deviations: NODE_DEVIATIONS,
             blind_seconds: blind_seconds(situation, policy) + situation.node_lead_seconds,
@@ -312,6 +314,9 @@ fn bounded(situation: &Situation, policy: &Policy, plan: &Plan, bounds: &mut Vec
     if let Some(existing) = existing {
         let held = held(situation, existing, number.value);
         number.raise(BoundKind::Hold, held.min(existing));
+        if works_off(situation, policy, existing) {
+            number.raise(BoundKind::Queue, existing.min(situation.last_desired.unwrap_or(existing)));
+        }
     }
     if let Some(fleet) = &situation.fleet
         && number.value < fleet.on_nodes()

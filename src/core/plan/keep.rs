@@ -1,10 +1,11 @@
 //! Workers that stay though fewer would do: in doubt, while something is expected soon, and where taking one away
 //! would make an order late.
 
+use super::decide::careful_rate;
 use super::situation::{Deadline, Situation};
 use super::tuning::{
     AGE_ERROR_SECONDS, ASSUMED_VISIBILITY_SECONDS, CYCLE_SECONDS, DOUBTFUL_AGE_SECONDS, EMPTY_SECONDS,
-    UNLIKELY_SILENCE, WAIT_RESERVE,
+    LESS_SHARE, UNLIKELY_SILENCE, WAIT_RESERVE, WORKED_OFF_SECONDS, WORKED_OFF_SHARE,
 };
 use crate::core::demand::outlook::PRESENT_RATE;
 use crate::core::policy::Policy;
@@ -28,6 +29,19 @@ fn leaves_soon(deadline: &Deadline, away: f64, situation: &Situation) -> bool {
     let again = away + situation.service.most_seconds_per_order();
     deadline.dispatch_in_seconds <= again.min(deadline.window_seconds() - again)
         && situation.in_by(deadline.cut_off_in_seconds) >= 0.5
+}
+
+/// Whether so many orders wait that all of `existing` workers stay busy with them for long.
+///
+/// To let a queue stand until just before it is due saves nothing: the work is the same. Worked off, it leaves the
+/// wait to whatever comes unforeseen, and fewer workers come and go. Where less comes soon, they are left to that time, in which workers
+/// would else be idle.
+pub(super) fn works_off(situation: &Situation, policy: &Policy, existing: u32) -> bool {
+    let Some(wait) = policy.target_wait_seconds else { return false };
+    let waiting: f64 = situation.waiting.iter().map(|cohort| cohort.orders).sum();
+    let done_soon = f64::from(existing) * careful_rate(situation) * WORKED_OFF_SECONDS;
+    waiting > done_soon.max(situation.arrival_rate * WORKED_OFF_SHARE * wait)
+        && situation.outlook.at(wait).0 >= LESS_SHARE * situation.arrival_rate * wait
 }
 
 /// Whether nothing is there, nothing is likely to come soon, and what comes all the same can wait for a

@@ -1,6 +1,7 @@
 //! From demand to capacity: due curve, taut string, replicas, nodes, and the reason.
 //!
 //! - [`situation`]: all that a decision depends on, in one serialisable value;
+//! - [`ceiling`]: how much of the wait a plan uses;
 //! - [`curves`]: what must be done by when, and what can be done at the earliest;
 //! - [`string`]: the shortest path between the two;
 //! - [`capacity`]: what the pods that exist will get done;
@@ -10,6 +11,7 @@
 //! - [`mod@decide`]: replicas, nodes and the reason.
 
 pub mod capacity;
+pub mod ceiling;
 pub mod curves;
 pub mod decide;
 pub mod keep;

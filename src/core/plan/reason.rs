@@ -130,6 +130,7 @@ fn bound(record: &DecisionRecord, policy: &Policy) -> String {
         }
         BoundKind::Doubt => format!("the data is doubtful and scales nothing down, {from} were planned"),
         BoundKind::Hold => format!("held, {from} would do"),
+        BoundKind::Queue => format!("{from} would do, the orders that wait are worked off first"),
         BoundKind::Redelivery => format!(
             "{from} would do, but an order whose worker is taken away now would return to the queue too late"
         ),

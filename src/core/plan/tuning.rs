@@ -43,6 +43,12 @@ pub const SETTLED_SHARE: f64 = 0.1;
 pub const SETTLED_ONE_SHARE: f64 = 0.25;
 /// See [`SETTLED_SHARE`].
 pub const SETTLED_SECONDS: f64 = 300.0;
+/// Workers stay while as many orders wait as come in this share of the target wait, ...
+pub const WORKED_OFF_SHARE: f64 = 0.3;
+/// ... and keep them busy for longer than this.
+pub const WORKED_OFF_SECONDS: f64 = 60.0;
+/// Where less than this share of what comes now is expected over the wait, the queue is left to that time.
+pub const LESS_SHARE: f64 = 0.9;
 /// A service rate known better than to this relative deviation is taken at its mean.
 pub const SURE_DEVIATION: f64 = 0.12;
 /// Of one known worse, no more than this share is taken off it, ...
