@@ -275,6 +275,96 @@ fn no_worker_goes_whose_order_would_return_late() {
 }
 
 #[test]
+fn a_single_worker_of_few_goes_sooner_than_a_small_share_of_many() {
+    let policy = Policy { target_wait_seconds: Some(300.0), ..Policy::default() };
+    let of = |ready: u32, settled: u32, one: Option<u32>| {
+        let situation = Situation {
+            backlog: 0.0,
+            waiting: Vec::new(),
+            deadlines: Vec::new(),
+            arrival_rate: 0.0,
+            outlook: Outlook {
+                model: "test".to_owned(),
+                knots: vec![Knot::START, Knot::new(7200.0, 180.0, 5.0)],
+            },
+            fleet: Some(Fleet { ready, ready_in_seconds: Vec::new(), pending: 0 }),
+            hold_replicas: 1,
+            settled_replicas: settled,
+            settled_one: one,
+            ..ten_workers()
+        };
+        decide(&situation, &policy).desired
+    };
+    assert_eq!(of(2, 2, Some(1)), Some(1));
+    assert_eq!(of(2, 2, Some(2)), Some(2));
+    assert_eq!(of(2, 2, None), Some(2), "an older record is decided as it was");
+}
+
+#[test]
+fn a_queue_is_worked_off_before_workers_go() {
+    let policy = Policy { target_wait_seconds: Some(900.0), ..Policy::default() };
+    let of = |orders: f64, expected: f64| {
+        let situation = Situation {
+            backlog: orders,
+            waiting: vec![Cohort { age_seconds: 60.0, orders }],
+            deadlines: Vec::new(),
+            outlook: Outlook {
+                model: "test".to_owned(),
+                knots: vec![
+                    Knot::START,
+                    Knot::new(900.0, expected, 5.0),
+                    Knot::new(7200.0, 8.0 * expected, 9.0),
+                ],
+            },
+            hold_replicas: 1,
+            settled_replicas: 1,
+            ..ten_workers()
+        };
+        decide(&situation, &policy)
+    };
+    let kept = of(60.0, 90.0);
+    assert_eq!(kept.desired, Some(10), "{}", kept.reason);
+    assert!(kept.reason.contains("worked off"), "{}", kept.reason);
+    assert!(of(15.0, 90.0).desired < Some(8), "ten workers do these within a minute");
+    assert!(of(60.0, 45.0).desired < Some(8), "workers that are there anyway will do them");
+}
+
+#[test]
+fn near_the_ceiling_orders_wait_for_less() {
+    let of = |max_replicas: u32, lower_per_second: f64| {
+        let situation = Situation {
+            backlog: 100.0,
+            waiting: vec![Cohort { age_seconds: 600.0, orders: 100.0 }],
+            deadlines: Vec::new(),
+            service: Service { lower_per_second, ..ten_workers().service },
+            fleet: Some(Fleet { ready: 3, ready_in_seconds: Vec::new(), pending: 0 }),
+            ..ten_workers()
+        };
+        let policy = Policy { target_wait_seconds: Some(3600.0), max_replicas, ..Policy::default() };
+        decide(&situation, &policy).planned
+    };
+    // Three are needed for what comes.
+    assert!(
+        of(4, 1.0 / 31.0) > of(100, 1.0 / 31.0),
+        "{} of 4, {} of 100",
+        of(4, 1.0 / 31.0),
+        of(100, 1.0 / 31.0)
+    );
+    assert_eq!(of(4, 1.0 / 60.0), of(100, 1.0 / 60.0), "on a guess nothing is known of the ceiling");
+}
+
+#[test]
+fn room_for_lumps_is_kept_beside_what_is_planned() {
+    let with = |room_for_lumps: u32| {
+        let waiting = vec![Cohort { age_seconds: 60.0, orders: 200.0 }];
+        let situation = Situation { room_for_lumps, waiting, deadlines: Vec::new(), ..ten_workers() };
+        decide(&situation, &Policy { target_wait_seconds: Some(300.0), ..Policy::default() })
+    };
+    assert_eq!(with(4).ahead, with(0).ahead + 4);
+    assert_eq!(with(4).desired, with(0).desired);
+}
+
+#[test]
 fn no_more_workers_are_wanted_than_orders_are_there() {
     let slow = Service { per_second: 1.0 / 1500.0, lower_per_second: 1.0 / 1600.0, ..ten_workers().service };
     let stuck = Situation {

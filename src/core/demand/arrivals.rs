@@ -383,6 +383,21 @@ mod tests {
     }
 
     #[test]
+    fn lumps_are_remembered_by_the_hour_of_the_day() {
+        let mut log = ArrivalLog::default();
+        for minute in 0..4 * 1440_u32 {
+            let lump = if minute % 1440 == 630 { 90.0 } else { 0.0 };
+            let from = f64::from(minute) * 60.0;
+            log.add_known(from, from + 60.0, 20.0 + f64::from(minute % 3) + lump);
+        }
+        let day = 4.0 * 86_400.0;
+        let lumps = log.lumps(day + 11.0 * 3600.0).unwrap();
+        assert!((lumps.per_hour - 0.2).abs() < 0.05, "one of five hours alike: {lumps:?}");
+        assert!((lumps.orders - 90.0).abs() < 5.0, "{lumps:?}");
+        assert_eq!(log.lumps(day + 20.0 * 3600.0), None);
+    }
+
+    #[test]
     fn old_bins_move_into_coarse_ones() {
         let mut log = ArrivalLog::default();
         for minute in 0..600 {

@@ -348,6 +348,18 @@ mod tests {
     }
 
     #[test]
+    fn a_lump_says_nothing_of_how_fast_workers_are() {
+        let mut witness = CounterWitness::new(1.0 / 21.0, 0.17);
+        for _ in 0..40 {
+            witness.learn(0.0, 15.0, 4.0, true, 2.0);
+        }
+        for moved in [6.0, 54.0, -2.0, -6.0, -8.0, 4.0, -5.0, -1.0] {
+            witness.learn(moved, 15.0, 5.0, true, 2.0);
+        }
+        assert!((witness.service() * 21.0 - 1.0).abs() < 0.3, "{}", witness.service());
+    }
+
+    #[test]
     fn workers_that_never_change_leave_what_was_known() {
         let mut witness = CounterWitness::new(1.0 / 30.0, 0.3);
         for step in 0..400 {
