@@ -54,6 +54,22 @@ impl Decided {
         recent.map(|run| run.planned).max().unwrap_or(0)
     }
 
+    /// What was planned in the last `seconds`, on average over the time for which it stood; 0 where nothing was.
+    pub(super) fn mean_planned(&self, now: f64, seconds: f64) -> f64 {
+        let (mut until, mut sum, mut all) = (now, 0.0, 0.0);
+        for run in self.runs.iter().rev() {
+            let from = run.first_at.max(now - seconds);
+            let stood = (until - from).max(0.0);
+            sum += stood * f64::from(run.planned);
+            all += stood;
+            until = run.first_at;
+            if until <= now - seconds {
+                break;
+            }
+        }
+        if all > 0.0 { sum / all } else { self.runs.back().map_or(0.0, |run| f64::from(run.planned)) }
+    }
+
     /// The number of a minute ago.
     pub(super) fn minute_ago(&self, now: f64) -> Option<u32> {
         self.runs.iter().rev().find(|run| now - run.first_at >= 60.0).map(|run| run.desired)

@@ -230,7 +230,7 @@ impl Workload {
     }
 
     fn situation(&mut self, at: jiff::Timestamp, now: f64) -> Situation {
-        let present = self.ledger.present(now);
+        let present = self.ledger.present(now, &self.policy);
         let deadlines = self.deadlines.upcoming(at, &self.policy, self.calendar.cut_offs());
         let pod_lead_seconds = self.lead_times.pod_seconds.unwrap_or(self.policy.pod_lead_seconds);
         let node_lead_seconds = self.lead_times.node_seconds.unwrap_or(self.policy.node_lead_seconds);
@@ -250,7 +250,7 @@ impl Workload {
         let backlog = self.ledger.backlog(now, &present, self.ready(), &self.policy);
         let service = self.ledger.service(&self.policy);
         self.waits.note(now, backlog.oldest_seconds(), service.most_seconds_per_order());
-        let hold_seconds = self.hold_seconds(&service);
+        let hold_replicas = self.hold_replicas(now, &service, backlog.started);
         let room_for_lumps =
             self.room_for_lumps(now, &present, &service, (pod_lead_seconds, node_lead_seconds));
         Situation {
@@ -282,10 +282,10 @@ impl Workload {
             longest_wait_seconds: self.waits.longest_seconds(),
             deadlines,
             last_desired: self.decided.last_desired(),
-            hold_replicas: self.decided.most_planned(now, hold_seconds),
-            settled_replicas: self.decided.most_planned(now, hold_seconds.max(self.settled_seconds(1.0))),
+            hold_replicas,
+            settled_replicas: self.decided.most_planned(now, self.settled_seconds(1.0)).max(hold_replicas),
             settled_one: Some(
-                self.decided.most_planned(now, hold_seconds.max(self.settled_seconds(SETTLED_ONE_SHARE))),
+                self.decided.most_planned(now, self.settled_seconds(SETTLED_ONE_SHARE)).max(hold_replicas),
             ),
             room_for_lumps,
             minute_ago_replicas: self.decided.minute_ago_or_first(now),
@@ -299,6 +299,17 @@ impl Workload {
     /// before then was for nothing.
     fn hold_seconds(&self, service: &Service) -> f64 {
         self.policy.hold_down_seconds.max(service.seconds_per_order().min(LONGEST_HOLD_SECONDS))
+    }
+
+    /// What is held of what was wanted. Over as long as an order takes that is no more than what is in work or was wanted
+    /// on average: the most of many plans is far above what any of them is sure of.
+    fn hold_replicas(&self, now: f64, service: &Service, started: f64) -> u32 {
+        let hold_seconds = self.hold_seconds(service);
+        let newest = self.decided.most_planned(now, self.policy.hold_down_seconds);
+        let most = self.decided.most_planned(now, hold_seconds);
+        let mean = self.decided.mean_planned(now, hold_seconds);
+        let busy = started / service.concurrency;
+        newest.max(most.min(whole(mean.max(busy))))
     }
 
     /// For how long a small step down waits: `share` of the target wait, but no longer than all of them.
