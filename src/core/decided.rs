@@ -133,6 +133,20 @@ mod tests {
     }
 
     #[test]
+    fn the_mean_weighs_plans_by_the_time_for_which_they_stood() {
+        let mut decided = Decided::default();
+        assert_eq!(decided.mean_planned(0.0, 600.0), 0.0);
+        decided.push(0.0, 4, 4, SETTLED_SECONDS);
+        assert_eq!(decided.mean_planned(0.0, 600.0), 4.0, "of this moment");
+        decided.push(60.0, 10, 10, SETTLED_SECONDS);
+        decided.push(75.0, 2, 10, SETTLED_SECONDS);
+        let mean = decided.mean_planned(120.0, 600.0);
+        assert!((mean - (60.0 * 4.0 + 15.0 * 10.0 + 45.0 * 2.0) / 120.0).abs() < 1e-9, "{mean}");
+        let newest = decided.mean_planned(120.0, 60.0);
+        assert!((newest - (15.0 * 10.0 + 45.0 * 2.0) / 60.0).abs() < 1e-9, "{newest}");
+    }
+
+    #[test]
     fn answers_as_a_list_of_all_decisions_would() {
         let mut decided = Decided::default();
         let mut all: Vec<(f64, u32, u32)> = Vec::new();

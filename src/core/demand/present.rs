@@ -290,4 +290,28 @@ mod tests {
         let present = Present::read(&mut log, now, 1.0, 2.0, None);
         assert!(present.rate() > 4.0 && present.surge_seconds >= 45.0, "{present:?}");
     }
+
+    #[test]
+    fn a_few_orders_are_no_rate_where_the_wait_bears_that_they_may_be() {
+        // One every four minutes for an hour, then six within two minutes.
+        let mut minutes: Vec<f64> = (0..60).map(|minute| f64::from(u8::from(minute % 4 == 0))).collect();
+        minutes.extend([3.0, 3.0]);
+        let level = |wait: Option<f64>| {
+            let (mut log, now) = log(&minutes);
+            Present::read(&mut log, now, 1.0, 2.0, wait).level * 60.0
+        };
+        let (short, long) = (level(Some(300.0)), level(Some(14_400.0)));
+        assert!(long < 0.7 * short, "{long} a minute, {short} where nothing can wait");
+        assert_eq!(long, level(None), "a dispatch is far");
+    }
+
+    #[test]
+    fn many_orders_are_followed_as_quickly_whatever_the_wait() {
+        let mut minutes = vec![20.0; 60];
+        minutes.extend([40.0; 5]);
+        let (mut short, now) = log(&minutes);
+        let (mut long, _) = log(&minutes);
+        let present = Present::read(&mut short, now, 1.0, 2.0, Some(300.0));
+        assert_eq!(present, Present::read(&mut long, now, 1.0, 2.0, None));
+    }
 }

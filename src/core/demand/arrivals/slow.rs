@@ -146,7 +146,10 @@ impl ArrivalLog {
         let across = age * sum.orders[0] - sum.orders[1];
         let along = sum.seconds[2] - age * sum.seconds[1];
         let error = sum.squared[2] - 2.0 * age * sum.squared[1] + age * age * sum.squared[0];
-        (along > 0.0)
-            .then(|| Fit { slope: across / along, rate, variance: rate * error.max(0.0) / (along * along) })
+        (along > 0.0).then(|| Fit {
+            slope: across / along,
+            rate,
+            variance: rate * error.max(0.0) / (along * along),
+        })
     }
 }
