@@ -135,9 +135,9 @@ mod tests {
     #[test]
     fn the_mean_weighs_plans_by_the_time_for_which_they_stood() {
         let mut decided = Decided::default();
-        assert_eq!(decided.mean_planned(0.0, 600.0), 0.0);
+        assert!(decided.mean_planned(0.0, 600.0).abs() < 1e-9);
         decided.push(0.0, 4, 4, SETTLED_SECONDS);
-        assert_eq!(decided.mean_planned(0.0, 600.0), 4.0, "of this moment");
+        assert!((decided.mean_planned(0.0, 600.0) - 4.0).abs() < 1e-9, "of this moment");
         decided.push(60.0, 10, 10, SETTLED_SECONDS);
         decided.push(75.0, 2, 10, SETTLED_SECONDS);
         let mean = decided.mean_planned(120.0, 600.0);
