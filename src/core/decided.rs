@@ -54,6 +54,22 @@ impl Decided {
         recent.map(|run| run.planned).max().unwrap_or(0)
     }
 
+    /// What was planned in the last `seconds`, on average over the time for which it stood; 0 where nothing was.
+    pub(super) fn mean_planned(&self, now: f64, seconds: f64) -> f64 {
+        let (mut until, mut sum, mut all) = (now, 0.0, 0.0);
+        for run in self.runs.iter().rev() {
+            let from = run.first_at.max(now - seconds);
+            let stood = (until - from).max(0.0);
+            sum += stood * f64::from(run.planned);
+            all += stood;
+            until = run.first_at;
+            if until <= now - seconds {
+                break;
+            }
+        }
+        if all > 0.0 { sum / all } else { self.runs.back().map_or(0.0, |run| f64::from(run.planned)) }
+    }
+
     /// The number of a minute ago.
     pub(super) fn minute_ago(&self, now: f64) -> Option<u32> {
         self.runs.iter().rev().find(|run| now - run.first_at >= 60.0).map(|run| run.desired)
@@ -114,6 +130,20 @@ mod tests {
         assert_eq!(longest(1060.0, None), Some(200.0));
         assert_eq!(longest(1090.0, Some(10.0)), Some(20.0));
         assert_eq!(longest(2000.0, None), None);
+    }
+
+    #[test]
+    fn the_mean_weighs_plans_by_the_time_for_which_they_stood() {
+        let mut decided = Decided::default();
+        assert!(decided.mean_planned(0.0, 600.0).abs() < 1e-9);
+        decided.push(0.0, 4, 4, SETTLED_SECONDS);
+        assert!((decided.mean_planned(0.0, 600.0) - 4.0).abs() < 1e-9, "of this moment");
+        decided.push(60.0, 10, 10, SETTLED_SECONDS);
+        decided.push(75.0, 2, 10, SETTLED_SECONDS);
+        let mean = decided.mean_planned(120.0, 600.0);
+        assert!((mean - (60.0 * 4.0 + 15.0 * 10.0 + 45.0 * 2.0) / 120.0).abs() < 1e-9, "{mean}");
+        let newest = decided.mean_planned(120.0, 60.0);
+        assert!((newest - (15.0 * 10.0 + 45.0 * 2.0) / 60.0).abs() < 1e-9, "{newest}");
     }
 
     #[test]

@@ -1,7 +1,10 @@
 //! The state machine of one workload: observations in, decision records out.
 
+mod figures;
+
 use std::sync::Arc;
 
+use self::figures::{figures, shown};
 use super::decided::{Decided, Waits};
 use super::decision::{DecisionRecord, policy_version};
 use super::demand::calendar::{
@@ -12,14 +15,14 @@ use super::demand::forecast::{later, seconds_between};
 use super::demand::ledger::Ledger;
 use super::demand::outlook::{ArrivalForecast, Outlook};
 use super::demand::present::Present;
-use super::observation::{Interval, LeadTimes, MOST_COUNT, MOST_PODS, NodeSlots, Observation, Replicas};
+use super::observation::{Interval, LeadTimes, NodeSlots, Observation, Replicas};
 use super::plan::decide::whole;
 use super::plan::lumps::{Slack, room_for};
 use super::plan::reason::sentence;
 use super::plan::situation::{KnownEntry, ServiceSource, next_due};
 use super::plan::tuning::{
-    CYCLE_SECONDS, FIRST_RATE_SECONDS, FIRST_REPLICAS, HORIZON_LIMIT_SECONDS, HORIZON_SECONDS,
-    LONGEST_HOLD_SECONDS, SETTLED_ONE_SHARE, SETTLED_SECONDS,
+    BUSY_DEVIATIONS, CYCLE_SECONDS, FIRST_RATE_SECONDS, FIRST_REPLICAS, HORIZON_LIMIT_SECONDS,
+    HORIZON_SECONDS, LONGEST_HOLD_SECONDS, SETTLED_ONE_SHARE, SETTLED_SECONDS, WAIT_RESERVE,
 };
 use super::plan::{Fleet, Service, Situation, decide_silently};
 use super::policy::Policy;
@@ -230,7 +233,7 @@ impl Workload {
     }
 
     fn situation(&mut self, at: jiff::Timestamp, now: f64) -> Situation {
-        let present = self.ledger.present(now);
+        let present = self.ledger.present(now, &self.policy);
         let deadlines = self.deadlines.upcoming(at, &self.policy, self.calendar.cut_offs());
         let pod_lead_seconds = self.lead_times.pod_seconds.unwrap_or(self.policy.pod_lead_seconds);
         let node_lead_seconds = self.lead_times.node_seconds.unwrap_or(self.policy.node_lead_seconds);
@@ -250,7 +253,8 @@ impl Workload {
         let backlog = self.ledger.backlog(now, &present, self.ready(), &self.policy);
         let service = self.ledger.service(&self.policy);
         self.waits.note(now, backlog.oldest_seconds(), service.most_seconds_per_order());
-        let hold_seconds = self.hold_seconds(&service);
+        let hold_replicas =
+            self.hold_replicas(now, &service, backlog.started, pod_lead_seconds + node_lead_seconds);
         let room_for_lumps =
             self.room_for_lumps(now, &present, &service, (pod_lead_seconds, node_lead_seconds));
         Situation {
@@ -282,10 +286,10 @@ impl Workload {
             longest_wait_seconds: self.waits.longest_seconds(),
             deadlines,
             last_desired: self.decided.last_desired(),
-            hold_replicas: self.decided.most_planned(now, hold_seconds),
-            settled_replicas: self.decided.most_planned(now, hold_seconds.max(self.settled_seconds(1.0))),
+            hold_replicas,
+            settled_replicas: self.decided.most_planned(now, self.settled_seconds(1.0)).max(hold_replicas),
             settled_one: Some(
-                self.decided.most_planned(now, hold_seconds.max(self.settled_seconds(SETTLED_ONE_SHARE))),
+                self.decided.most_planned(now, self.settled_seconds(SETTLED_ONE_SHARE)).max(hold_replicas),
             ),
             room_for_lumps,
             minute_ago_replicas: self.decided.minute_ago_or_first(now),
@@ -299,6 +303,22 @@ impl Workload {
     /// before then was for nothing.
     fn hold_seconds(&self, service: &Service) -> f64 {
         self.policy.hold_down_seconds.max(service.seconds_per_order().min(LONGEST_HOLD_SECONDS))
+    }
+
+    /// What is held of what was wanted: the most of it. Over as long as an order takes that is far above what any of so
+    /// many plans is sure of: where an order can wait for another worker, no more than what was wanted on average, or
+    /// what is in work and may be by chance.
+    fn hold_replicas(&self, now: f64, service: &Service, started: f64, lead_seconds: f64) -> u32 {
+        let hold_seconds = self.hold_seconds(service);
+        let most = self.decided.most_planned(now, hold_seconds);
+        let slack = self.policy.target_wait_seconds.map_or(f64::INFINITY, |wait| wait * WAIT_RESERVE);
+        if lead_seconds + CYCLE_SECONDS > slack {
+            return most;
+        }
+        let newest = self.decided.most_planned(now, self.policy.hold_down_seconds);
+        let busy = started / service.concurrency;
+        let kept = self.decided.mean_planned(now, hold_seconds).max(busy) + BUSY_DEVIATIONS * busy.sqrt();
+        newest.max(most.min(whole(kept)))
     }
 
     /// For how long a small step down waits: `share` of the target wait, but no longer than all of them.
@@ -461,48 +481,4 @@ impl Workload {
             None => Ok(()),
         }
     }
-}
-
-/// A figure without hundreds of zeros.
-fn shown(value: f64) -> String {
-    if value.abs() < 1e15 { value.to_string() } else { format!("{value:e}") }
-}
-
-/// Every figure of an observation with its field's path, and the most that it can be.
-fn figures(observation: &Observation) -> impl Iterator<Item = (&'static str, f64, f64)> {
-    let queue = observation.queue.iter().flat_map(|queue| {
-        [
-            ("queue.visible", queue.visible),
-            ("queue.in_flight", queue.in_flight),
-            ("queue.delayed", queue.delayed),
-            ("queue.age_seconds", queue.age_seconds),
-            ("queue.visibility_timeout_seconds", queue.visibility_timeout_seconds.unwrap_or(0.0)),
-        ]
-    });
-    let orders =
-        |field, intervals: &[Interval]| intervals.iter().map(|one| (field, one.count)).collect::<Vec<_>>();
-    let ages = observation.replicas.iter().flat_map(|replicas| &replicas.starting);
-    let leads = observation.lead_times.iter().flat_map(|lead| {
-        let pod = lead.pod_seconds.map(|seconds| ("lead_times.pod_seconds", seconds));
-        pod.into_iter().chain(lead.node_seconds.map(|seconds| ("lead_times.node_seconds", seconds)))
-    });
-    let slots = observation.nodes.iter().flat_map(|nodes| {
-        [("nodes.free_slots", f64::from(nodes.free_slots)), ("nodes.coming", f64::from(nodes.coming))]
-    });
-    let pods = observation.replicas.iter().flat_map(|replicas| {
-        [
-            ("replicas.ready", replicas.ready),
-            ("replicas.pending", replicas.pending),
-            ("replicas.wanted", replicas.wanted.unwrap_or(0)),
-        ]
-    });
-    let counts = queue
-        .chain(ages.map(|age| ("replicas.starting", *age)))
-        .chain(leads)
-        .chain(orders("arrivals.count", &observation.arrivals))
-        .chain(orders("completions.count", &observation.completions))
-        .chain(slots);
-    counts
-        .map(|(field, value)| (field, value, MOST_COUNT))
-        .chain(pods.map(|(field, pods)| (field, f64::from(pods), MOST_PODS)))
 }

@@ -264,6 +264,10 @@ fn no_worker_goes_whose_order_would_return_late() {
     assert_eq!(of(None, 200.0).desired, Some(10), "nobody says when");
     assert!(of(Some(43_200.0), 100.0).desired < Some(8), "it is lost whenever it goes");
 
+    let idle = Situation { backlog: 0.0, started: 0.0, waiting: Vec::new(), ..few.clone() };
+    let idle = Situation { longest_wait_seconds: Some(200.0), ..idle };
+    assert!(decide(&idle, &policy).desired < Some(8), "nothing is left that could return");
+
     let near = |dispatch_in_seconds: f64| {
         let deadline = Deadline { name: "DPD".to_owned(), cut_off_in_seconds: -1800.0, dispatch_in_seconds };
         let waiting = vec![Cohort { age_seconds: 1900.0, orders: 1.0 }];
@@ -384,6 +388,34 @@ fn no_more_workers_are_wanted_than_orders_are_there() {
 }
 
 #[test]
+fn no_worker_waits_for_an_order_that_can_wait_for_a_worker() {
+    let knots = vec![Knot::START, Knot::new(60.0, 1.0, 2.0), Knot::new(7200.0, 120.0, 20.0)];
+    let long = Situation {
+        started: 4.0,
+        waiting: Vec::new(),
+        outlook: Outlook { model: "test".to_owned(), knots },
+        service: Service {
+            per_second: 1.0 / 1200.0,
+            lower_per_second: 1.0 / 1250.0,
+            ..ten_workers().service
+        },
+        fleet: Some(Fleet { ready: 4, ready_in_seconds: Vec::new(), pending: 0 }),
+        arrivals_age_seconds: Some(15.0),
+        deadlines: Vec::new(),
+        hold_replicas: 0,
+        ..ten_workers()
+    };
+    let planned = |wait: f64, situation: &Situation| {
+        decide(situation, &Policy { target_wait_seconds: Some(wait), ..Policy::default() }).planned
+    };
+    // Twenty are wanted in the long run. In a minute five orders are there, or as many as eleven.
+    assert_eq!(planned(600.0, &long), 5);
+    assert!(planned(60.0, &long) > 8);
+    let uncounted = Situation { arrivals_age_seconds: None, ..long };
+    assert!(planned(600.0, &uncounted) > 8, "who knows how long one has waited already");
+}
+
+#[test]
 fn an_evenings_rate_does_not_make_the_next_days_orders_late() {
     let evening = |model: &str| Situation {
         backlog: 10.0,
@@ -404,6 +436,9 @@ fn an_evenings_rate_does_not_make_the_next_days_orders_late() {
     let told = |model: &str| decide(&evening(model), &policy).late_expected;
     assert!(told(PRESENT_RATE) < 1.0, "{}", told(PRESENT_RATE));
     assert!(told("a forecast") > 5000.0, "{}", told("a forecast"));
+    let unseen = Service { source: ServiceSource::Prior, ..ten_workers().service };
+    let unseen = Situation { service: unseen, ..evening("a forecast") };
+    assert!(decide(&unseen, &policy).late_expected < 1.0, "what workers do nobody knows yet");
 }
 
 #[test]

@@ -219,7 +219,7 @@ impl Ledger {
             return;
         };
         let seconds = (at - before).max(0.1);
-        let present = self.present(before);
+        let present = self.present(before, policy);
         self.seen = None;
         let service = self.service(policy);
         let inflow = present.rate() * seconds;
@@ -322,14 +322,15 @@ impl Ledger {
     }
 
     /// The present rate as seen at `now`.
-    pub fn present(&mut self, now: f64) -> Present {
+    pub fn present(&mut self, now: f64, policy: &Policy) -> Present {
         if let Some((at, present)) = self.seen
             && at.to_bits() == now.to_bits()
         {
             return present;
         }
         let counter_variance = self.filter.noise_at(self.filter.messages());
-        let present = Present::read(&mut self.log, now, self.dispersion.index(), counter_variance);
+        let (dispersion, wait) = (self.dispersion.index(), policy.target_wait_seconds);
+        let present = Present::read(&mut self.log, now, dispersion, counter_variance, wait);
         self.seen = Some((now, present));
         present
     }
@@ -436,7 +437,7 @@ mod tests {
         assert!(ledger.never_counted());
         ledger.completed(0.0, 60.0, 300.0, &policy);
         assert!(!ledger.never_counted());
-        let (service, rate) = (ledger.service(&policy).per_second, ledger.present(120.0).rate());
+        let (service, rate) = (ledger.service(&policy).per_second, ledger.present(120.0, &policy).rate());
         assert!((0.35..0.6).contains(&service), "{service}, 0.5 in truth");
         assert!((2.0..7.0).contains(&rate), "{rate} orders a second, 5 in truth, 0.3 by what was assumed");
     }
@@ -465,7 +466,7 @@ mod tests {
             let reading = QueueReading { delayed: 300.0, ..QueueReading::default() };
             ledger.read(at, &reading, Some(5), &policy);
         }
-        let present = ledger.present(1140.0);
+        let present = ledger.present(1140.0, &policy);
         let (orders, seconds) = ledger.delayed(&present).unwrap();
         assert!(
             (orders - 300.0).abs() < 1e-9 && (200.0..450.0).contains(&seconds),

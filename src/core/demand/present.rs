@@ -3,8 +3,15 @@
 use super::arrivals::{ArrivalLog, Belief, Newest, Slow};
 use super::outlook::{Knot, Outlook, PRESENT_RATE, PresentRate};
 
-/// The level's weight halves over this time.
+/// The level's weight halves over this time, ...
 const LEVEL_HALF_LIFE_SECONDS: f64 = 240.0;
+/// ... or over that in which so many orders come: two or three tell no rate.
+const LEVEL_ORDERS: f64 = 20.0;
+/// But over no more than this share of the wait: what the level has yet to follow stands in the queue, and is caught up
+/// before it is late.
+const LEVEL_SHARE: f64 = 0.25;
+/// No rate lasts longer.
+const LONGEST_HALF_LIFE_SECONDS: f64 = 1200.0;
 /// A bin of more than so many standard deviations above a usual one is a lump.
 const LUMP_DEVIATIONS: f64 = 3.5;
 /// The slope runs out with this time constant.
@@ -48,7 +55,14 @@ pub struct Present {
 
 impl Present {
     /// Reads the log at `now`. `counter_variance`: of one reading of the counters.
-    pub fn read(log: &mut ArrivalLog, now: f64, dispersion: f64, counter_variance: f64) -> Self {
+    /// `target_wait`: for as long as that the queue bears what the level doesn't show yet; `None`: for long.
+    pub fn read(
+        log: &mut ArrivalLog,
+        now: f64,
+        dispersion: f64,
+        counter_variance: f64,
+        target_wait: Option<f64>,
+    ) -> Self {
         let slow = log.slow();
         let newest = Newest::of(log, now);
         // A lump that came at once says nothing of the orders after it.
@@ -58,7 +72,7 @@ impl Present {
             (usual - beyond, usual + beyond)
         });
         let belief = belief(log.known_until(), slow, now, dispersion, counter_variance);
-        let level = log.weighted(now, LEVEL_HALF_LIFE_SECONDS, 3600.0, within, belief);
+        let level = log.weighted(now, half_life(slow, target_wait), 3600.0, within, belief);
         let slope = slow.slope.map_or(0.0, |fit| {
             let (slope, error) = fit.with_error(dispersion);
             let certainty = slope * slope / (slope * slope + 2.0 * error * error).max(f64::MIN_POSITIVE);
@@ -181,6 +195,13 @@ impl Present {
     }
 }
 
+/// Over which the level's weight halves.
+fn half_life(slow: Slow, target_wait: Option<f64>) -> f64 {
+    let longest = target_wait.map_or(LONGEST_HALF_LIFE_SECONDS, |wait| LEVEL_SHARE * wait);
+    let seconds = slow.slope.map_or(0.0, |fit| LEVEL_ORDERS / fit.rate().max(f64::MIN_POSITIVE));
+    seconds.min(longest).clamp(LEVEL_HALF_LIFE_SECONDS, LONGEST_HALF_LIFE_SECONDS)
+}
+
 /// The most that the newest minutes leave likely: what came before them has ended where they show far
 /// less than it.
 fn most_rate(newest: &Newest<'_>, dispersion: f64, counter_variance: f64) -> f64 {
@@ -245,7 +266,7 @@ mod tests {
     #[test]
     fn steady_arrivals_give_a_steady_outlook() {
         let (mut log, now) = log(&[60.0; 60]);
-        let present = Present::read(&mut log, now, 1.0, 2.0);
+        let present = Present::read(&mut log, now, 1.0, 2.0, None);
         assert!((present.rate() - 1.0).abs() < 0.01, "{present:?}");
         let outlook = present.outlook(3600.0);
         assert!((outlook.at(1800.0).0 - 1800.0).abs() < 30.0);
@@ -257,7 +278,7 @@ mod tests {
         let mut minutes = vec![60.0; 60];
         minutes.extend([0.0; 4]);
         let (mut log, now) = log(&minutes);
-        let present = Present::read(&mut log, now, 1.0, 2.0);
+        let present = Present::read(&mut log, now, 1.0, 2.0, None);
         assert!(present.rate() < 0.05, "{present:?}");
     }
 
@@ -266,7 +287,31 @@ mod tests {
         let mut minutes = vec![60.0; 60];
         minutes.extend([300.0, 300.0]);
         let (mut log, now) = log(&minutes);
-        let present = Present::read(&mut log, now, 1.0, 2.0);
+        let present = Present::read(&mut log, now, 1.0, 2.0, None);
         assert!(present.rate() > 4.0 && present.surge_seconds >= 45.0, "{present:?}");
+    }
+
+    #[test]
+    fn a_few_orders_are_no_rate_where_the_wait_bears_that_they_may_be() {
+        // One every four minutes for an hour, then six within two minutes.
+        let mut minutes: Vec<f64> = (0..60).map(|minute| f64::from(u8::from(minute % 4 == 0))).collect();
+        minutes.extend([3.0, 3.0]);
+        let level = |wait: Option<f64>| {
+            let (mut log, now) = log(&minutes);
+            Present::read(&mut log, now, 1.0, 2.0, wait).level * 60.0
+        };
+        let (short, long) = (level(Some(300.0)), level(Some(14_400.0)));
+        assert!(long < 0.7 * short, "{long} a minute, {short} where nothing can wait");
+        assert!((long - level(None)).abs() < 1e-9, "a dispatch is far");
+    }
+
+    #[test]
+    fn many_orders_are_followed_as_quickly_whatever_the_wait() {
+        let mut minutes = vec![20.0; 60];
+        minutes.extend([40.0; 5]);
+        let (mut short, now) = log(&minutes);
+        let (mut long, _) = log(&minutes);
+        let present = Present::read(&mut short, now, 1.0, 2.0, Some(300.0));
+        assert_eq!(present, Present::read(&mut long, now, 1.0, 2.0, None));
     }
 }

@@ -139,13 +139,14 @@ impl Plan {
         let now = lines.soft().first_segment(0.0, 0.0);
         let shown = if now.is_some_and(|now| now.slope > order.slope) { now.unwrap_or(order) } else { order };
         Self {
-            up: (order.slope / per_second).min(most_useful(situation, lead_seconds + CYCLE_SECONDS)),
-            now: (now.map_or(0.0, |segment| segment.slope) / per_second).min(most_useful(situation, short)),
+            up: (order.slope / per_second).min(most_useful(situation, policy, lead_seconds + CYCLE_SECONDS)),
+            now: (now.map_or(0.0, |segment| segment.slope) / per_second)
+                .min(most_useful(situation, policy, short)),
             due_in_seconds: curves.x[shown.end.min(curves.x.len() - 1)],
             due_orders: lines.soft.orders[shown.end.min(curves.x.len() - 1)],
             ahead: lines
                 .ahead(&done, per_second, short)
-                .min(whole(most_useful(situation, long + CYCLE_SECONDS)))
+                .min(whole(most_useful(situation, policy, long + CYCLE_SECONDS)))
                 .saturating_add(situation.room_for_lumps),
             lead_seconds,
             wait_share: curves.wait_share,
@@ -271,8 +272,12 @@ impl<'a> Lines<'a> {
 /// to order pods for them.
 fn blind_seconds(situation: &Situation, policy: &Policy) -> f64 {
     let slack = policy.target_wait_seconds.unwrap_or(3600.0) * WAIT_RESERVE;
-    let sight = situation.arrivals_age_seconds.unwrap_or(60.0).clamp(15.0, 60.0);
-    (situation.pod_lead_seconds + CYCLE_SECONDS + sight - slack).max(30.0)
+    (situation.pod_lead_seconds + CYCLE_SECONDS + sight_seconds(situation) - slack).max(30.0)
+}
+
+/// How long it takes until an order is seen.
+fn sight_seconds(situation: &Situation) -> f64 {
+    situation.arrivals_age_seconds.unwrap_or(60.0).clamp(15.0, 60.0)
 }
 
 /// Service rate to plan with: the mean, or less while little is known of it.
@@ -285,9 +290,21 @@ pub(super) fn careful_rate(situation: &Situation) -> f64 {
 
 /// One worker for each order that may be there in `seconds`, none of the present ones being done: more have nothing
 /// to do, however long the work takes.
-fn most_useful(situation: &Situation, seconds: f64) -> f64 {
-    let deviation = situation.outlook.at(seconds).1;
-    (situation.started + situation.in_by(seconds) + MOST_DEVIATIONS * deviation).max(1.0)
+fn most_useful(situation: &Situation, policy: &Policy, seconds: f64) -> f64 {
+    let (_, deviation) = situation.outlook.at(seconds);
+    let deviations = if can_wait_for_its_own(situation, policy, seconds) { 0.0 } else { MOST_DEVIATIONS };
+    (situation.started + situation.in_by(seconds) + deviations * deviation).max(1.0)
+}
+
+/// Whether an order that nobody expects can wait for a worker that is ordered when it is seen, and is there in `seconds`.
+/// Where arrivals are not counted it may have been there for long.
+fn can_wait_for_its_own(situation: &Situation, policy: &Policy, seconds: f64) -> bool {
+    let wait = policy.target_wait_seconds.map(|wait| wait * WAIT_RESERVE);
+    let windows = situation.deadlines.iter().map(|deadline| {
+        deadline.start_by_seconds(&situation.service, CUT_OFF_RESERVE) - deadline.cut_off_in_seconds
+    });
+    let slack = windows.chain(wait).fold(f64::INFINITY, f64::min);
+    situation.arrivals_age_seconds.is_some() && seconds + sight_seconds(situation) <= slack
 }
 
 /// Pods that can be added without waiting for a node to be ordered.

@@ -20,7 +20,9 @@ pub(super) fn would_return_late(situation: &Situation, policy: &Policy) -> bool 
         + CYCLE_SECONDS
         + AGE_ERROR_SECONDS;
     let waited = situation.longest_wait_seconds.unwrap_or(0.0);
-    policy.target_wait_seconds.is_some_and(|wait| waited >= (wait - away).max(away))
+    // Where nothing is left nothing can return.
+    let are_left = situation.started + situation.in_by(0.0) >= 0.5;
+    (are_left && policy.target_wait_seconds.is_some_and(|wait| waited >= (wait - away).max(away)))
         || situation.deadlines.iter().any(|deadline| leaves_soon(deadline, away, situation))
 }
 

@@ -3,8 +3,8 @@
 use super::capacity::{Joining, done_with, height_at};
 use super::curves::{Curves, Strictness};
 use super::decide::{careful_rate, room};
-use super::situation::{Fleet, Situation};
-use super::tuning::CYCLE_SECONDS;
+use super::situation::{Fleet, ServiceSource, Situation};
+use super::tuning::{CYCLE_SECONDS, MOST_CARE};
 use crate::core::decision::{BoundKind, LateFirst, Relief};
 use crate::core::demand::outlook::PRESENT_RATE;
 use crate::core::policy::Policy;
@@ -51,9 +51,15 @@ pub fn foresee(
         catch_up_share: 0.0,
     };
     let mut due = curves.due(situation, policy, truth).orders;
-    if situation.outlook.model.starts_with(PRESENT_RATE) {
-        // First in, first out: the orders that come by then are the first ones due.
-        let told = situation.in_by(RATE_HORIZON_SECONDS);
+    // First in, first out: the orders that come by then are the first ones due.
+    let told = if situation.service.source == ServiceSource::Prior {
+        // What workers will do nobody knows: only what is overdue is certain.
+        due.first().copied()
+    } else {
+        let is_guess = situation.outlook.model.starts_with(PRESENT_RATE) || is_little_known(situation);
+        is_guess.then(|| situation.in_by(RATE_HORIZON_SECONDS))
+    };
+    if let Some(told) = told {
         for due in &mut due {
             *due = due.min(told);
         }
@@ -66,6 +72,12 @@ pub fn foresee(
         return Late { orders, ..Late::default() };
     }
     Late { orders, first: view.first(policy, &done, orders), relief: view.relief(policy, limits, orders) }
+}
+
+/// Whether so few orders were completed that what a worker does in hours is not known.
+fn is_little_known(situation: &Situation) -> bool {
+    let service = &situation.service;
+    1.0 - service.lower_per_second / service.per_second > MOST_CARE
 }
 
 /// The bounds that keep replicas from being ordered.

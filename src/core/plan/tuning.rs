@@ -78,3 +78,5 @@ pub const AGE_ERROR_SECONDS: f64 = 45.0;
 pub const MOST_DEVIATIONS: f64 = 3.0;
 /// A step down waits for as long as an order takes, but no longer than this.
 pub const LONGEST_HOLD_SECONDS: f64 = 1800.0;
+/// Of the workers at work so many standard deviations more are held as long: a few of them may soon be wanted again.
+pub const BUSY_DEVIATIONS: f64 = 0.5;

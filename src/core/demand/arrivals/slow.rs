@@ -40,11 +40,18 @@ pub struct Slow {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Fit {
     slope: f64,
+    /// Orders a second, of the same weights.
+    rate: f64,
     /// The slope's variance for counts that vary like Poisson's.
     variance: f64,
 }
 
 impl Fit {
+    /// Orders a second in the last half hour or so.
+    pub fn rate(self) -> f64 {
+        self.rate
+    }
+
     /// Orders a second squared, and the standard error for counts of index of dispersion `dispersion`.
     pub fn with_error(self, dispersion: f64) -> (f64, f64) {
         (self.slope, (dispersion * self.variance).sqrt())
@@ -139,7 +146,10 @@ impl ArrivalLog {
         let across = age * sum.orders[0] - sum.orders[1];
         let along = sum.seconds[2] - age * sum.seconds[1];
         let error = sum.squared[2] - 2.0 * age * sum.squared[1] + age * age * sum.squared[0];
-        (along > 0.0)
-            .then(|| Fit { slope: across / along, variance: rate * error.max(0.0) / (along * along) })
+        (along > 0.0).then(|| Fit {
+            slope: across / along,
+            rate,
+            variance: rate * error.max(0.0) / (along * along),
+        })
     }
 }

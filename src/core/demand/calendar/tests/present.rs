@@ -82,7 +82,7 @@ fn a_rate_falls_into_closures_but_not_out_of_peaks() {
         for minute in 0..60 {
             log.add_known(f64::from(minute) * 60.0, f64::from(minute + 1) * 60.0, 60.0);
         }
-        let present = crate::core::demand::present::Present::read(&mut log, 3600.0, 1.0, 2.0);
+        let present = crate::core::demand::present::Present::read(&mut log, 3600.0, 1.0, 2.0, None);
         foresee(&present.outlook(3600.0), events, now).at(3600.0).0 / present.outlook(3600.0).at(3600.0).0
     };
     let at = |minutes: i64| now + SignedDuration::from_mins(minutes);
