@@ -8,6 +8,7 @@
 
 mod alone;
 mod readings;
+mod trial;
 
 use std::collections::VecDeque;
 
@@ -147,7 +148,19 @@ impl ServiceLearner {
 
     /// Notes a reading of the queue and the ready workers of that time.
     pub fn sample(&mut self, at: f64, reading: &QueueReading, ready: Option<u32>) {
-        self.readings.note(at, reading, ready);
+        if let Some(times) = self.readings.note(at, reading, ready, self.order_seconds()) {
+            self.rescale(times);
+        }
+    }
+
+    /// Seconds for which an order is in flight, any number while nothing is known of it.
+    fn order_seconds(&self) -> f64 {
+        if self.seen { self.readings.concurrency() / self.posterior.mean() } else { f64::INFINITY }
+    }
+
+    /// Whether it may be tried if workers can hold more at once than is known: a trial that fails makes orders wait.
+    pub fn allow_trial(&mut self, allowed: bool) {
+        self.readings.allow_trial(allowed && self.seen);
     }
 
     /// What was read of late.
@@ -189,6 +202,9 @@ impl ServiceLearner {
 
     fn learn_weighted(&mut self, from: f64, to: f64, orders: f64, weight: f64) {
         self.notice_concurrency(from, to, orders);
+        if let Some(times) = self.readings.try_more(from, to, orders, self.order_seconds()) {
+            self.rescale(times);
+        }
         if let Some(seconds) = self.readings.alone(from, to) {
             self.alone.learn(weight * orders, weight * seconds);
         }
@@ -222,10 +238,15 @@ impl ServiceLearner {
     }
 
     /// Looks whether workers hold more at once than was thought, `orders` being completed in `[from, to)`.
-    #[expect(clippy::cast_possible_truncation, reason = "seven digits are enough")]
     pub fn notice_concurrency(&mut self, from: f64, to: f64, orders: f64) {
-        let Some(times) = self.readings.raise_concurrency(from, to, orders) else { return };
-        // They were so many times less at work, too.
+        if let Some(times) = self.readings.raise_concurrency(from, to, orders) {
+            self.rescale(times);
+        }
+    }
+
+    /// Workers hold so many times more at once than was thought: they were so many times less at work, too.
+    #[expect(clippy::cast_possible_truncation, reason = "seven digits are enough")]
+    fn rescale(&mut self, times: f64) {
         self.posterior.seconds /= times;
         for learned in &mut self.recent {
             learned.busy /= times as f32;
