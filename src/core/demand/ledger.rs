@@ -52,10 +52,8 @@ const UNKNOWN_AGE_SECONDS: f64 = 4.0 * 3600.0;
 
 /// A trial of fewer workers that fails is seen, and answered by the HPA, in so many seconds beside the lead times, ...
 const ANSWER_SECONDS: f64 = 75.0;
-/// ... has orders wait for this share of that time, ...
-const TRIAL_SHARE: f64 = 0.15;
-/// ... and may take up this share of the wait.
-const TRIAL_ROOM: f64 = 0.5;
+/// ... and may take up this share of the wait, as the plan does.
+const TRIAL_ROOM: f64 = 0.7;
 
 /// What is known of a queue and its orders.
 #[derive(Debug, Clone, Default)]
@@ -87,6 +85,8 @@ pub struct Ledger {
     /// The present rate as of the moment it was last asked for, while nothing more is known: a reading
     /// asks for the same that was planned with at the reading before.
     seen: Option<(f64, Present)>,
+    /// Seconds until workers that are wanted are ready.
+    lead_seconds: f64,
 }
 
 /// The backlog at one moment.
@@ -242,7 +242,7 @@ impl Ledger {
         let share = if moved > 3.0 * (inflow_variance + outflow_variance).sqrt() { 1.0 } else { share };
         self.log.add_implied(before, at, inflow + share * moved);
         if !self.filter.doubtful() {
-            self.service.allow_trial(has_room_for_trial(policy, &present));
+            self.service.allow_trial(self.room_for_trial(policy, &present));
             self.service.sample(at, reading, ready);
             self.tell_completions(at);
             self.witness(at, seconds, total, &service);
@@ -310,6 +310,25 @@ impl Ledger {
             }
             _ => self.outflow(seconds, inflow, ready, service),
         }
+    }
+
+    /// Tells in how many seconds workers that are wanted are ready.
+    pub fn set_lead_seconds(&mut self, lead_seconds: f64) {
+        self.lead_seconds = lead_seconds;
+    }
+
+    /// By what share fewer workers may be tried so that orders which wait, because it fails, are made good in time: till
+    /// then some wait by chance, too, and all wait for as long as it takes at most.
+    fn room_for_trial(&self, policy: &Policy, present: &Present) -> f64 {
+        if policy.service_rate != ServiceRate::Learned {
+            return 0.0;
+        }
+        let Some(wait_seconds) = policy.target_wait_seconds else { return 1.0 };
+        let seconds = self.lead_seconds + ANSWER_SECONDS;
+        let rate = present.rate().max(1e-6);
+        let by_chance = 2.0 * (present.dispersion * seconds / rate).sqrt() + 1.0 / rate;
+        let room = TRIAL_ROOM * wait_seconds;
+        if seconds <= room { 1.0 } else { ((room - by_chance) / seconds).max(0.0) }
     }
 
     fn was_counted(&self) -> bool {
@@ -423,19 +442,6 @@ impl Ledger {
             && self.log.recent(now, 60.0).0 >= 0.9;
         votes >= 2 || (self.above[0] && known)
     }
-}
-
-/// Whether orders are made good in time that wait because workers hold less at once than was tried: till then
-/// more of them wait, by chance, than workers that are no longer there can take.
-fn has_room_for_trial(policy: &Policy, present: &Present) -> bool {
-    if policy.service_rate != ServiceRate::Learned {
-        return false;
-    }
-    let Some(wait_seconds) = policy.target_wait_seconds else { return true };
-    let seconds = policy.pod_lead_seconds + policy.node_lead_seconds + ANSWER_SECONDS;
-    let rate = present.rate().max(1e-6);
-    let by_chance = 2.0 * (present.dispersion * seconds / rate).sqrt() + 1.0 / rate;
-    (TRIAL_SHARE * seconds + by_chance).min(seconds) <= TRIAL_ROOM * wait_seconds
 }
 
 #[cfg(test)]

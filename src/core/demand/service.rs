@@ -158,9 +158,10 @@ impl ServiceLearner {
         if self.seen { self.readings.concurrency() / self.posterior.mean() } else { f64::INFINITY }
     }
 
-    /// Whether it may be tried if workers can hold more at once than is known: a trial that fails makes orders wait.
-    pub fn allow_trial(&mut self, allowed: bool) {
-        self.readings.allow_trial(allowed && self.seen);
+    /// By what share more at once may be tried at most than workers are known to hold: a trial that fails makes orders
+    /// wait.
+    pub fn allow_trial(&mut self, longest_step: f64) {
+        self.readings.allow_trial(longest_step);
     }
 
     /// What was read of late.
@@ -202,7 +203,12 @@ impl ServiceLearner {
 
     fn learn_weighted(&mut self, from: f64, to: f64, orders: f64, weight: f64) {
         self.notice_concurrency(from, to, orders);
-        if let Some(times) = self.readings.try_more(from, to, orders, self.order_seconds()) {
+        if let Some(times) = self.readings.try_more(
+            (from, to),
+            orders,
+            self.order_seconds(),
+            self.alone.order_seconds(),
+        ) {
             self.rescale(times);
         }
         if let Some(seconds) = self.readings.alone(from, to) {

@@ -119,9 +119,9 @@ impl Readings {
         self.concurrency = concurrency.min(MOST_AT_ONCE);
     }
 
-    /// Whether it may be tried if a worker can hold more at once.
-    pub(super) fn allow_trial(&mut self, allowed: bool) {
-        self.trial.allow(allowed);
+    /// The largest step by which it may be tried if a worker can hold more at once.
+    pub(super) fn allow_trial(&mut self, longest_step: f64) {
+        self.trial.allow(longest_step);
     }
 
     /// Notes a reading; an order is in flight for `order_seconds`. By what factor a worker holds less at once than was
@@ -156,7 +156,8 @@ impl Readings {
         self.samples.push_back(Sample::new(at, reading, ready, most_ready));
         let ready = ready.filter(|ready| *ready >= 1.0 && !mostly_idle(in_flight, *ready))?;
         let at_work = self.at_work(at, order_seconds);
-        let believed = self.trial.read(Seen { at, visible, in_flight, ready, at_work }, self.concurrency)?;
+        let seen = Seen { at, visible, in_flight, ready, at_work, order_seconds };
+        let believed = self.trial.read(seen, self.concurrency)?;
         let times = self.believe(believed);
         // Where it is more, throughput tells whether as much more is done.
         (times < 1.0).then_some(times)
@@ -178,31 +179,41 @@ impl Readings {
 
     /// Looks whether more at once can be tried: `orders` were completed in `[from, to)`. By what factor another number
     /// is believed.
-    pub(super) fn try_more(&mut self, from: f64, to: f64, orders: f64, order_seconds: f64) -> Option<f64> {
+    pub(super) fn try_more(
+        &mut self,
+        (from, to): (f64, f64),
+        orders: f64,
+        order_seconds: f64,
+        alone_seconds: Option<f64>,
+    ) -> Option<f64> {
         if self.trial.is_settled() {
             return None;
         }
-        let in_flight_seconds = self.in_flight_seconds(from, to)?;
+        let (in_flight_seconds, more_in_flight) = self.in_flight_seconds(from, to)?;
         let (seconds, at_work) = (to - from, self.at_work(to, order_seconds));
-        let done = Done { seconds, orders, in_flight_seconds, at_work_seconds: at_work * seconds };
+        let at_work_seconds = at_work * seconds;
+        let done = Done { seconds, orders, more_in_flight, in_flight_seconds, at_work_seconds, alone_seconds };
         let believed = self.trial.tell(from, done, order_seconds, self.concurrency)?;
         Some(self.believe(believed))
     }
 
-    /// Seconds that messages were in flight in `[from, to)`; `None` where the samples do not reach.
-    fn in_flight_seconds(&self, from: f64, to: f64) -> Option<f64> {
+    /// Seconds that messages were in flight in `[from, to)`, and by how many there were more at the end; `None` where
+    /// the samples do not reach.
+    fn in_flight_seconds(&self, from: f64, to: f64) -> Option<(f64, f64)> {
         let (first, last) = (self.samples.front()?, self.samples.back()?);
         if first.at > from + 20.0 || last.at < to - 20.0 {
             return None;
         }
         let pairs = self.samples.iter().zip(self.samples.iter().skip(1));
-        let (mut sum, mut seconds) = (0.0, 0.0);
+        let (mut sum, mut more, mut seconds) = (0.0, 0.0, 0.0);
         for (before, after) in pairs {
             let overlap = (after.at.min(to) - before.at.max(from)).max(0.0);
             sum += overlap * 0.5 * f64::from(before.in_flight + after.in_flight);
+            more += overlap / (after.at - before.at) * f64::from(after.in_flight - before.in_flight);
             seconds += overlap;
         }
-        (seconds > 0.0).then(|| sum / seconds * (to - from))
+        let all = (to - from) / seconds;
+        (seconds > 0.0).then(|| (sum * all, more * all))
     }
 
     /// Every second of the older half goes, so that counts which come in late find who was at work.

@@ -4,10 +4,13 @@
 //! So a little more is believed, step by step, and the fleet becomes smaller, until orders wait: what is in flight then
 //! settles it.
 
-/// What is believed is raised by so much at a time: the spare workers of the plan nearly make up for it.
+/// What is believed is raised by so much at first: the spare workers of the plan nearly make up for it. Once that went
+/// well, workers hold more than one and the next steps are twice as large, ...
 const STEP: f64 = 0.15;
-/// More is believed only of workers that are as full as the plan lets them be: no more than so many times what is
-/// seen in their hands, ...
+/// ... up to this.
+const LONGEST_STEP: f64 = 0.4;
+/// More is believed only of workers that are as full as the plan lets them be: so many times what is seen in their
+/// hands is no less than after the first step, ...
 const MOST_OVER_SEEN: f64 = 1.3;
 /// ... and of one beside that, which is rounded up to.
 const ROUNDED_UP: f64 = 1.0;
@@ -19,12 +22,22 @@ const LEAST_STEP: f64 = 0.03;
 const LEAST_SECONDS: f64 = 60.0;
 /// ... and in so many orders.
 const LEAST_ORDERS: f64 = 20.0;
-/// Orders that are in flight for so many times longer than before the first step only wait in a worker's hands.
+/// Orders that are in flight for so many times longer than they were only wait in a worker's hands, ...
 const LONGER_IN_HAND: f64 = 1.25;
+/// ... or for this share of as many times as a worker holds orders: one who works on one at a time has them wait for all.
+const HALFWAY: f64 = 0.5;
+/// How long they are in flight is forgotten by half in so many orders, ...
+const HALF_LIFE_ORDERS: f64 = 50.0;
+/// ... how long they were by this share each time: work may have become slower, ...
+const FORGOTTEN_SHARE: f64 = 0.02;
+/// ... or this share of the way towards less.
+const LEARNED_SHARE: f64 = 0.3;
 /// Orders wait where more than so many are visible, ...
 const WAITING_MESSAGES: f64 = 3.0;
-/// ... and more than this share of those in flight: others are on their way to a worker.
+/// ... and more than this share of those in flight, or as many as are received in some seconds: they are on their way.
 const WAITING_SHARE: f64 = 0.1;
+/// See [`WAITING_SHARE`].
+const RECEIVING_SECONDS: f64 = 6.0;
 /// A queue tells what its workers hold once it has lasted for so long: counters lag.
 const TELLING_SECONDS: f64 = 30.0;
 /// ... and was read so often beside so many workers in all, since what is counted is a little off.
@@ -55,6 +68,8 @@ pub(super) struct Seen {
     pub ready: f64,
     /// With those that may still finish what they hold.
     pub at_work: f64,
+    /// Seconds for which an order is in flight, as far as is known.
+    pub order_seconds: f64,
 }
 
 /// What was done between two moments.
@@ -62,8 +77,12 @@ pub(super) struct Seen {
 pub(super) struct Done {
     pub seconds: f64,
     pub orders: f64,
+    /// By how many there were more in flight at the end.
+    pub more_in_flight: f64,
     pub in_flight_seconds: f64,
     pub at_work_seconds: f64,
+    /// Seconds that an order takes one who has no other, where that is known.
+    pub alone_seconds: Option<f64>,
 }
 
 /// Steady readings beside a queue.
@@ -81,8 +100,10 @@ struct Queue {
 pub(super) struct Trial {
     /// A queue has told.
     settled: bool,
-    /// The wait leaves room for a step that fails.
-    allowed: bool,
+    /// The largest step that leaves time to make good if it fails.
+    longest_step: f32,
+    /// Steps that went well.
+    steps: u8,
     /// Since when orders wait.
     waiting_since: Option<f64>,
     /// Nothing waited since.
@@ -95,8 +116,10 @@ pub(super) struct Trial {
     shown: f32,
     /// Believed before the last step.
     before: f32,
-    /// Seconds that an order was in flight before the first step; zero: not known.
-    in_flight_seconds: f32,
+    /// Orders of late, and the seconds for which they were in flight.
+    turned: (f32, f32),
+    /// Seconds that an order was in flight while workers held less.
+    order_seconds: f32,
     contradicted: bool,
 }
 
@@ -104,7 +127,8 @@ impl Default for Trial {
     fn default() -> Self {
         Self {
             settled: false,
-            allowed: false,
+            longest_step: 0.0,
+            steps: 0,
             waiting_since: None,
             since: f64::NEG_INFINITY,
             not_before: f64::NEG_INFINITY,
@@ -113,7 +137,8 @@ impl Default for Trial {
             queue: Queue::default(),
             shown: 1.0,
             before: f32::INFINITY,
-            in_flight_seconds: 0.0,
+            turned: (0.0, 0.0),
+            order_seconds: 0.0,
             contradicted: false,
         }
     }
@@ -121,9 +146,9 @@ impl Default for Trial {
 
 #[expect(clippy::cast_possible_truncation, reason = "seven digits are enough")]
 impl Trial {
-    /// Whether a step that fails would be made good in time.
-    pub(super) fn allow(&mut self, allowed: bool) {
-        self.allowed = allowed;
+    /// The largest step that would be made good in time if it failed.
+    pub(super) fn allow(&mut self, longest_step: f64) {
+        self.longest_step = longest_step as f32;
     }
 
     pub(super) fn settle(&mut self) {
@@ -136,7 +161,8 @@ impl Trial {
 
     /// Takes in a reading; what is to be believed from now on, where that is another than `believed`.
     pub(super) fn read(&mut self, seen: Seen, believed: f64) -> Option<f64> {
-        if seen.visible > WAITING_MESSAGES.max(WAITING_SHARE * seen.in_flight) {
+        let on_their_way = WAITING_SHARE.min(RECEIVING_SECONDS / seen.order_seconds) * seen.in_flight;
+        if seen.visible > WAITING_MESSAGES.max(on_their_way) {
             self.contradicted = false;
             return self.read_waiting(seen, believed);
         }
@@ -176,7 +202,10 @@ impl Trial {
         {
             self.settled = true;
             let whole = held.round().max(1.0);
-            return Some(if (held - whole).abs() <= NEAR_WHOLE * whole { whole } else { held });
+            let told = if (held - whole).abs() <= NEAR_WHOLE * whole { whole } else { held };
+            // Where nothing was tried it is known as well as that.
+            let is_same = self.before.is_infinite() && (told - believed).abs() <= SAME_SHARE * told;
+            return (!is_same).then_some(told);
         }
         if is_first {
             return None;
@@ -190,44 +219,64 @@ impl Trial {
     }
 
     /// Takes in what was done from `from` on while nothing waited; what is to be believed, where that is more or less than
-    /// `believed`. An order is in flight for `order_seconds`.
+    /// `believed`.
     pub(super) fn tell(&mut self, from: f64, done: Done, order_seconds: f64, believed: f64) -> Option<f64> {
         if self.settled || self.waiting_since.is_some() || from < self.since {
             return None;
         }
         self.done.seconds += done.seconds;
-        self.done.orders += done.orders;
+        // Where more and more are begun, few of them are done yet.
+        self.done.orders += done.orders + 0.5 * done.more_in_flight;
         self.done.in_flight_seconds += done.in_flight_seconds;
         self.done.at_work_seconds += done.at_work_seconds;
-        let Done { seconds, orders, in_flight_seconds, at_work_seconds } = self.done;
+        let Done { seconds, orders, in_flight_seconds, at_work_seconds, .. } = self.done;
         if seconds < order_seconds.max(LEAST_SECONDS) || orders < LEAST_ORDERS {
             return None;
         }
         let at = from + done.seconds;
         self.start_anew(at);
-        let shown = in_flight_seconds / at_work_seconds;
-        self.shown = self.shown.max(shown as f32);
-        let order_seconds = in_flight_seconds / orders;
-        let before = f64::from(self.in_flight_seconds);
-        if before <= 0.0 || self.before > believed as f32 {
-            self.in_flight_seconds = order_seconds as f32;
-        } else if order_seconds > LONGER_IN_HAND * (1.0 + 1.0 / orders.sqrt()) * before {
-            self.in_flight_seconds = order_seconds as f32;
+        let held = in_flight_seconds / at_work_seconds;
+        self.shown = self.shown.max(held as f32);
+        if self.waits_in_hand(held, orders, in_flight_seconds, done.alone_seconds) {
             let back = f64::from(self.before).min(believed);
             self.pause(at);
             return (back < believed).then_some(back);
         }
-        let workers = at_work_seconds / seconds;
-        if !self.allowed || at < self.not_before || workers < LEAST_WORKERS {
+        self.step(at, held, at_work_seconds / seconds, believed)
+    }
+
+    /// Whether an order is in flight for longer than it was, since each worker has `held` of them.
+    fn waits_in_hand(&mut self, held: f64, orders: f64, seconds: f64, alone_seconds: Option<f64>) -> bool {
+        let keep = 0.5_f64.powf(orders / HALF_LIFE_ORDERS);
+        let (all, in_flight) = (f64::from(self.turned.0) * keep + orders, f64::from(self.turned.1) * keep + seconds);
+        self.turned = (all as f32, in_flight as f32);
+        let (seconds, before) = (in_flight / all, f64::from(self.order_seconds));
+        let known = if before <= 0.0 {
+            seconds
+        } else if seconds < before {
+            before + LEARNED_SHARE * (seconds - before)
+        } else {
+            seconds.min(before * (1.0 + FORGOTTEN_SHARE))
+        };
+        self.order_seconds = known as f32;
+        let times = LONGER_IN_HAND.max(1.0 + HALFWAY * (held - 1.0));
+        seconds > times * (1.0 + 1.0 / all.sqrt()) * alone_seconds.unwrap_or(known)
+    }
+
+    /// The next step, where `workers` were as full as the plan lets them be.
+    fn step(&mut self, at: f64, held: f64, workers: f64, believed: f64) -> Option<f64> {
+        let longest = f64::from(self.longest_step).min(LONGEST_STEP);
+        if longest < STEP || at < self.not_before || workers < LEAST_WORKERS {
             return None;
         }
-        let most = (MOST_OVER_SEEN + ROUNDED_UP / workers) * shown;
-        let next = ((1.0 + STEP) * believed.max(shown)).min(most);
-        if next < (1.0 + LEAST_STEP) * believed {
+        let full = ((MOST_OVER_SEEN + ROUNDED_UP / workers) * held / believed - 1.0) / STEP;
+        let step = (STEP * f64::from(1_u32 << self.steps.min(4))).min(longest) * full.min(1.0);
+        if step < LEAST_STEP {
             return None;
         }
+        self.steps = self.steps.saturating_add(1);
         self.before = believed as f32;
-        Some(next)
+        Some((1.0 + step) * believed)
     }
 
     fn start_anew(&mut self, at: f64) {
@@ -239,5 +288,6 @@ impl Trial {
         self.not_before = at + f64::from(self.pause_seconds);
         self.pause_seconds = (2.0 * self.pause_seconds).min(LONGEST_PAUSE_SECONDS);
         self.before = f32::INFINITY;
+        self.steps = 0;
     }
 }
