@@ -127,8 +127,8 @@ impl Workload {
     }
 
     /// Goes on from a service rate that was learned before a restart, where none was learned since.
-    pub fn resume_service(&mut self, per_second: f64, concurrency: f64) {
-        self.ledger.resume_service(per_second, concurrency);
+    pub fn resume_service(&mut self, per_second: f64, concurrency: f64, settled: bool) {
+        self.ledger.resume_service(per_second, concurrency, settled);
     }
 
     /// Whether there is a forecast, trusted or not.

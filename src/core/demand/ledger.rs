@@ -50,11 +50,6 @@ const LONGEST_DELAY_SECONDS: f64 = 900.0;
 /// last cut-off.
 const UNKNOWN_AGE_SECONDS: f64 = 4.0 * 3600.0;
 
-/// A trial of fewer workers that fails is seen, and answered by the HPA, in so many seconds beside the lead times, ...
-const ANSWER_SECONDS: f64 = 75.0;
-/// ... and may take up this share of the wait, as the plan does.
-const TRIAL_ROOM: f64 = 0.7;
-
 /// What is known of a queue and its orders.
 #[derive(Debug, Clone, Default)]
 pub struct Ledger {
@@ -115,8 +110,8 @@ impl Backlog {
 
 impl Ledger {
     /// Goes on from a service rate that was learned before a restart.
-    pub fn resume_service(&mut self, per_second: f64, concurrency: f64) {
-        self.service.resume(per_second, concurrency);
+    pub fn resume_service(&mut self, per_second: f64, concurrency: f64, settled: bool) {
+        self.service.resume(per_second, concurrency, settled);
     }
 
     /// Logs orders known to have arrived in `[from, to)`.
@@ -242,7 +237,7 @@ impl Ledger {
         let share = if moved > 3.0 * (inflow_variance + outflow_variance).sqrt() { 1.0 } else { share };
         self.log.add_implied(before, at, inflow + share * moved);
         if !self.filter.doubtful() {
-            self.service.allow_trial(self.room_for_trial(policy, &present));
+            self.service.allow_trial(policy, self.lead_seconds, &present);
             self.service.sample(at, reading, ready);
             self.tell_completions(at);
             self.witness(at, seconds, total, &service);
@@ -315,20 +310,6 @@ impl Ledger {
     /// Tells in how many seconds workers that are wanted are ready.
     pub fn set_lead_seconds(&mut self, lead_seconds: f64) {
         self.lead_seconds = lead_seconds;
-    }
-
-    /// By what share fewer workers may be tried so that orders which wait, because it fails, are made good in time: till
-    /// then some wait by chance, too, and all wait for as long as it takes at most.
-    fn room_for_trial(&self, policy: &Policy, present: &Present) -> f64 {
-        if policy.service_rate != ServiceRate::Learned {
-            return 0.0;
-        }
-        let Some(wait_seconds) = policy.target_wait_seconds else { return 1.0 };
-        let seconds = self.lead_seconds + ANSWER_SECONDS;
-        let rate = present.rate().max(1e-6);
-        let by_chance = 2.0 * (present.dispersion * seconds / rate).sqrt() + 1.0 / rate;
-        let room = TRIAL_ROOM * wait_seconds;
-        if seconds <= room { 1.0 } else { ((room - by_chance) / seconds).max(0.0) }
     }
 
     fn was_counted(&self) -> bool {

@@ -115,8 +115,16 @@ impl Readings {
         self.concurrency
     }
 
-    pub(super) fn resume(&mut self, concurrency: f64) {
+    pub(super) fn resume(&mut self, concurrency: f64, settled: bool) {
         self.concurrency = concurrency.min(MOST_AT_ONCE);
+        if settled {
+            self.trial.settle();
+        }
+    }
+
+    /// Whether a queue has shown what one worker holds at once.
+    pub(super) fn is_settled(&self) -> bool {
+        self.trial.is_settled()
     }
 
     /// The largest step by which it may be tried if a worker can hold more at once.
@@ -192,7 +200,8 @@ impl Readings {
         let (in_flight_seconds, more_in_flight) = self.in_flight_seconds(from, to)?;
         let (seconds, at_work) = (to - from, self.at_work(to, order_seconds));
         let at_work_seconds = at_work * seconds;
-        let done = Done { seconds, orders, more_in_flight, in_flight_seconds, at_work_seconds, alone_seconds };
+        let done =
+            Done { seconds, orders, more_in_flight, in_flight_seconds, at_work_seconds, alone_seconds };
         let believed = self.trial.tell(from, done, order_seconds, self.concurrency)?;
         Some(self.believe(believed))
     }

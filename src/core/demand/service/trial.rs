@@ -4,6 +4,8 @@
 //! So a little more is believed, step by step, and the fleet becomes smaller, until orders wait: what is in flight then
 //! settles it.
 
+use crate::core::demand::present::Present;
+
 /// What is believed is raised by so much at first: the spare workers of the plan nearly make up for it. Once that went
 /// well, workers hold more than one and the next steps are twice as large, ...
 const STEP: f64 = 0.15;
@@ -22,10 +24,8 @@ const LEAST_STEP: f64 = 0.03;
 const LEAST_SECONDS: f64 = 60.0;
 /// ... and in so many orders.
 const LEAST_ORDERS: f64 = 20.0;
-/// Orders that are in flight for so many times longer than they were only wait in a worker's hands, ...
+/// Orders that are in flight for so many times longer than they were only wait in a worker's hands.
 const LONGER_IN_HAND: f64 = 1.25;
-/// ... or for this share of as many times as a worker holds orders: one who works on one at a time has them wait for all.
-const HALFWAY: f64 = 0.5;
 /// How long they are in flight is forgotten by half in so many orders, ...
 const HALF_LIFE_ORDERS: f64 = 50.0;
 /// ... how long they were by this share each time: work may have become slower, ...
@@ -58,6 +58,20 @@ const CONTRADICTION: f64 = 1.25;
 const PAUSE_SECONDS: f32 = 1800.0;
 /// ... up to this.
 const LONGEST_PAUSE_SECONDS: f32 = 21_600.0;
+
+/// A step that fails is seen, and answered by the HPA, in so many seconds beside the lead times, ...
+const ANSWER_SECONDS: f64 = 75.0;
+/// ... and may take up this share of the wait, as the plan does.
+const ROOM: f64 = 0.7;
+
+/// The largest step after which orders that wait, because it failed, are made good in time: till then some wait by
+/// chance, too, and all wait for as long as it takes at most.
+pub(super) fn longest_step(wait_seconds: f64, lead_seconds: f64, present: &Present) -> f64 {
+    let (seconds, rate) = (lead_seconds + ANSWER_SECONDS, present.rate().max(1e-6));
+    let by_chance = 2.0 * (present.dispersion * seconds / rate).sqrt() + 1.0 / rate;
+    let room = ROOM * wait_seconds;
+    if seconds <= room { 1.0 } else { ((room - by_chance) / seconds).max(0.0) }
+}
 
 /// A reading beside the workers of that time.
 #[derive(Debug, Clone, Copy)]
@@ -237,7 +251,7 @@ impl Trial {
         self.start_anew(at);
         let held = in_flight_seconds / at_work_seconds;
         self.shown = self.shown.max(held as f32);
-        if self.waits_in_hand(held, orders, in_flight_seconds, done.alone_seconds) {
+        if self.waits_in_hand(orders, in_flight_seconds, done.alone_seconds) {
             let back = f64::from(self.before).min(believed);
             self.pause(at);
             return (back < believed).then_some(back);
@@ -245,10 +259,11 @@ impl Trial {
         self.step(at, held, at_work_seconds / seconds, believed)
     }
 
-    /// Whether an order is in flight for longer than it was, since each worker has `held` of them.
-    fn waits_in_hand(&mut self, held: f64, orders: f64, seconds: f64, alone_seconds: Option<f64>) -> bool {
+    /// Whether an order is in flight for longer than it was.
+    fn waits_in_hand(&mut self, orders: f64, seconds: f64, alone_seconds: Option<f64>) -> bool {
         let keep = 0.5_f64.powf(orders / HALF_LIFE_ORDERS);
-        let (all, in_flight) = (f64::from(self.turned.0) * keep + orders, f64::from(self.turned.1) * keep + seconds);
+        let (all, in_flight) =
+            (f64::from(self.turned.0) * keep + orders, f64::from(self.turned.1) * keep + seconds);
         self.turned = (all as f32, in_flight as f32);
         let (seconds, before) = (in_flight / all, f64::from(self.order_seconds));
         let known = if before <= 0.0 {
@@ -259,8 +274,7 @@ impl Trial {
             seconds.min(before * (1.0 + FORGOTTEN_SHARE))
         };
         self.order_seconds = known as f32;
-        let times = LONGER_IN_HAND.max(1.0 + HALFWAY * (held - 1.0));
-        seconds > times * (1.0 + 1.0 / all.sqrt()) * alone_seconds.unwrap_or(known)
+        seconds > LONGER_IN_HAND * (1.0 + 1.0 / all.sqrt()) * alone_seconds.unwrap_or(known)
     }
 
     /// The next step, where `workers` were as full as the plan lets them be.
@@ -289,5 +303,117 @@ impl Trial {
         self.pause_seconds = (2.0 * self.pause_seconds).min(LONGEST_PAUSE_SECONDS);
         self.before = f32::INFINITY;
         self.steps = 0;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A fleet of workers that hold `truth` at once, kept a tenth above what is `believed` of them, with `load` in work at
+    /// `order_seconds` an order, read every 15 s. What is believed in the end, and the deepest queue.
+    fn live(truth: f64, load: f64, order_seconds: f64, longest_step: f64) -> (f64, f64, Trial) {
+        let (mut trial, mut believed, mut queue, mut deepest) = (Trial::default(), 1.0_f64, 0.0_f64, 0.0_f64);
+        trial.allow(longest_step);
+        let mut wanted = [(1.1 * load).ceil(); 4];
+        for step in 0..1440 {
+            let at = f64::from(step) * 15.0;
+            // Workers that are wanted are ready three readings later.
+            wanted.rotate_right(1);
+            wanted[0] = (1.1 * load / believed).ceil();
+            let ready = wanted[3].min(wanted[0]);
+            let in_flight = (load + queue).min(ready * truth);
+            queue = (queue + 15.0 * (load - in_flight) / order_seconds).max(0.0);
+            deepest = deepest.max(queue);
+            let seen = Seen { at, visible: queue.floor(), in_flight, ready, at_work: ready, order_seconds };
+            believed = trial.read(seen, believed).unwrap_or(believed);
+            let done = Done {
+                seconds: 15.0,
+                orders: 15.0 * in_flight / order_seconds,
+                in_flight_seconds: 15.0 * in_flight,
+                at_work_seconds: 15.0 * ready,
+                ..Done::default()
+            };
+            believed = trial.tell(at, done, order_seconds, believed).unwrap_or(believed);
+        }
+        (believed, deepest, trial)
+    }
+
+    #[test]
+    fn what_a_worker_holds_is_found_while_nothing_waits() {
+        for truth in [1.0, 2.0, 4.0, 10.0] {
+            for order_seconds in [5.0, 60.0, 300.0] {
+                let (believed, deepest, trial) = live(truth, 60.0, order_seconds, 1.0);
+                let case =
+                    format!("{truth} at once, {order_seconds} s: {believed}, {deepest} waited, {trial:?}");
+                // A queue that is gone at once tells no more than that the last step was too much.
+                assert!((0.7..1.05).contains(&(believed / truth)), "{case}");
+            }
+        }
+    }
+
+    #[test]
+    fn workers_that_hold_one_are_found_out_by_few_orders() {
+        let (believed, deepest, _) = live(1.0, 40.0, 60.0, 1.0);
+        assert!((believed - 1.0).abs() < 1e-9, "{believed}");
+        assert!(deepest < 12.0, "{deepest} orders waited");
+    }
+
+    #[test]
+    fn nothing_is_tried_where_the_wait_leaves_no_room_or_workers_are_few() {
+        for (load, longest_step) in [(60.0, 0.1), (1.0, 1.0)] {
+            let (believed, ..) = live(4.0, load, 60.0, longest_step);
+            assert!((believed - 1.0).abs() < 1e-9, "{believed} for a load of {load}");
+        }
+    }
+
+    #[test]
+    fn orders_that_wait_in_hand_are_no_work() {
+        let mut trial = Trial::default();
+        trial.allow(1.0);
+        let mut believed = 1.0_f64;
+        for step in 0..480_u32 {
+            let at = f64::from(step) * 15.0;
+            // They take what there is, and complete one after the other, 20 s each.
+            let ready = (22.0 / believed).ceil();
+            let done = (0.75 * ready).min(15.0);
+            let in_flight = if ready < 20.5 { 3.0 * ready } else { 20.0 };
+            let seen = Seen { at, visible: 0.0, in_flight, ready, at_work: ready, order_seconds: 20.0 };
+            believed = trial.read(seen, believed).unwrap_or(believed);
+            let done = Done {
+                seconds: 15.0,
+                orders: done,
+                in_flight_seconds: 15.0 * in_flight,
+                at_work_seconds: 15.0 * ready,
+                ..Done::default()
+            };
+            believed = trial.tell(at, done, 20.0, believed).unwrap_or(believed);
+            assert!(believed < 1.6, "{believed} believed of workers that do one at a time");
+        }
+    }
+
+    #[test]
+    fn idle_workers_beside_a_queue_and_single_readings_settle_nothing() {
+        for (visible, in_flight) in [(30.0, 12.0), (2.0, 20.0)] {
+            let mut trial = Trial::default();
+            for step in 0..20_u32 {
+                let at = f64::from(step) * 15.0;
+                let seen = Seen { at, visible, in_flight, ready: 20.0, at_work: 20.0, order_seconds: 60.0 };
+                assert_eq!(trial.read(seen, 1.0), None);
+            }
+            assert!(!trial.is_settled(), "{visible} visible, {in_flight} in flight");
+        }
+    }
+
+    #[test]
+    fn more_in_hand_than_is_believed_opens_what_was_settled() {
+        let mut trial = Trial::default();
+        trial.settle();
+        for at in [0.0, 15.0] {
+            let seen =
+                Seen { at, visible: 0.0, in_flight: 90.0, ready: 30.0, at_work: 30.0, order_seconds: 60.0 };
+            trial.read(seen, 1.0);
+        }
+        assert!(!trial.is_settled());
     }
 }
