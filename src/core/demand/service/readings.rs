@@ -222,7 +222,7 @@ impl Readings {
             seconds += overlap;
         }
         let all = (to - from) / seconds;
-        (seconds > 0.0).then(|| (sum * all, more * all))
+        (seconds > 0.0).then_some((sum * all, more * all))
     }
 
     /// Every second of the older half goes, so that counts which come in late find who was at work.
