@@ -130,8 +130,8 @@ impl Workload {
     }
 
     /// Goes on from a service rate that was learned before a restart, where none was learned since.
-    pub fn resume_service(&mut self, per_second: f64, concurrency: f64) {
-        self.ledger.resume_service(per_second, concurrency);
+    pub fn resume_service(&mut self, per_second: f64, concurrency: f64, settled: bool) {
+        self.ledger.resume_service(per_second, concurrency, settled);
     }
 
     /// Whether there is a forecast, trusted or not.
@@ -222,6 +222,7 @@ impl Workload {
             }
         }
         let ready = self.ready();
+        self.ledger.set_lead_seconds(self.lead_seconds());
         if let Some(queue) = &observation.queue {
             self.ledger.read(now - queue.age_seconds, queue, ready, &self.policy);
             self.visibility_timeout_seconds =
@@ -230,6 +231,13 @@ impl Workload {
         for interval in &observation.completions {
             self.ledger.completed(seconds(interval.from), seconds(interval.to), interval.count, &self.policy);
         }
+    }
+
+    /// Seconds until a worker that is wanted now is ready, on a new node where there are such.
+    fn lead_seconds(&self) -> f64 {
+        let node_seconds = self.lead_times.node_seconds.unwrap_or(self.policy.node_lead_seconds);
+        self.lead_times.pod_seconds.unwrap_or(self.policy.pod_lead_seconds)
+            + self.nodes.map_or(0.0, |_| node_seconds)
     }
 
     fn situation(&mut self, at: jiff::Timestamp, now: f64) -> Situation {

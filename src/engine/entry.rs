@@ -331,9 +331,9 @@ impl Entry {
         *self.news.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
-    pub(super) fn resume_service(&self, per_second: f64, concurrency: f64) {
+    pub(super) fn resume_service(&self, per_second: f64, concurrency: f64, settled: bool) {
         if let Some(workload) = self.state().as_mut() {
-            workload.resume_service(per_second, concurrency);
+            workload.resume_service(per_second, concurrency, settled);
         }
     }
 

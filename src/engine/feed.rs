@@ -12,7 +12,7 @@ use super::entry::{Accepted, Entry, Snapshot};
 use super::error::EngineError;
 use crate::clock::Stopwatch;
 use crate::core::Flow;
-use crate::core::plan::situation::ServiceSource;
+use crate::core::plan::situation::{Service, ServiceSource};
 use crate::history::{Learned, Recorder};
 use crate::observe::{Observed, WorkloadId, WorkloadSource};
 use crate::telemetry::catalogue;
@@ -165,8 +165,8 @@ fn keep(history: &Recorder, entry: &Entry, observed: &Observed) {
     if let Some(inputs) = learned.filter(|inputs| {
         inputs.service.source == ServiceSource::Learned && !observed.observation.completions.is_empty()
     }) {
-        let (service_rate, concurrency) = (inputs.service.per_second, inputs.service.concurrency);
-        history.remember(series, Learned { service_rate, concurrency, at: inputs.at });
+        let Service { per_second: service_rate, concurrency, settled, .. } = inputs.service;
+        history.remember(series, Learned { service_rate, concurrency, settled, at: inputs.at });
     }
 }
 

@@ -94,7 +94,7 @@ async fn kept(engine: &Engine, entry: &Arc<Entry>) -> Past {
                 (-3600.0..RESUME_WITHIN_SECONDS).contains(&crate::clock::seconds_between(learned.at, now))
             });
             if let Some(learned) = recent {
-                entry.resume_service(learned.service_rate, learned.concurrency);
+                entry.resume_service(learned.service_rate, learned.concurrency, learned.settled);
             }
             past
         }

@@ -89,6 +89,9 @@ pub struct Learned {
     pub service_rate: f64,
     /// Orders that one replica works on at once.
     pub concurrency: f64,
+    /// A queue has shown that number.
+    #[serde(default)]
+    pub settled: bool,
     /// When that was so.
     pub at: Timestamp,
 }

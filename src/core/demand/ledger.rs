@@ -80,6 +80,8 @@ pub struct Ledger {
     /// The present rate as of the moment it was last asked for, while nothing more is known: a reading
     /// asks for the same that was planned with at the reading before.
     seen: Option<(f64, Present)>,
+    /// Seconds until workers that are wanted are ready.
+    lead_seconds: f64,
 }
 
 /// The backlog at one moment.
@@ -108,8 +110,8 @@ impl Backlog {
 
 impl Ledger {
     /// Goes on from a service rate that was learned before a restart.
-    pub fn resume_service(&mut self, per_second: f64, concurrency: f64) {
-        self.service.resume(per_second, concurrency);
+    pub fn resume_service(&mut self, per_second: f64, concurrency: f64, settled: bool) {
+        self.service.resume(per_second, concurrency, settled);
     }
 
     /// Logs orders known to have arrived in `[from, to)`.
@@ -235,6 +237,7 @@ impl Ledger {
         let share = if moved > 3.0 * (inflow_variance + outflow_variance).sqrt() { 1.0 } else { share };
         self.log.add_implied(before, at, inflow + share * moved);
         if !self.filter.doubtful() {
+            self.service.allow_trial(policy, self.lead_seconds, &present);
             self.service.sample(at, reading, ready);
             self.tell_completions(at);
             self.witness(at, seconds, total, &service);
@@ -302,6 +305,11 @@ impl Ledger {
             }
             _ => self.outflow(seconds, inflow, ready, service),
         }
+    }
+
+    /// Tells in how many seconds workers that are wanted are ready.
+    pub fn set_lead_seconds(&mut self, lead_seconds: f64) {
+        self.lead_seconds = lead_seconds;
     }
 
     fn was_counted(&self) -> bool {

@@ -56,6 +56,7 @@ mod tests {
             per_second: 0.05,
             lower_per_second: 0.05,
             concurrency: 1.0,
+            settled: true,
             source: ServiceSource::Learned,
             unmet_per_second: None,
         };

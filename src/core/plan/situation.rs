@@ -162,6 +162,9 @@ pub struct Service {
     pub lower_per_second: f64,
     /// Orders that one replica works on at once.
     pub concurrency: f64,
+    /// A queue has shown how many it works on at once.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub settled: bool,
     /// Where the rate comes from.
     pub source: ServiceSource,
     /// What one is seen to do where the rate is given and is clearly not met.

@@ -21,13 +21,16 @@ impl Alone {
         self.seconds = self.seconds * keep + seconds;
     }
 
+    /// Seconds that one order takes, where enough are known.
+    pub(super) fn order_seconds(self) -> Option<f64> {
+        (self.orders >= LEAST_ALONE_ORDERS).then(|| self.seconds / self.orders)
+    }
+
     /// Of `held` that a worker holds at once, those that it works on: the others wait in its hands. All of them
     /// unless seen to be far fewer.
     pub(super) fn begun(self, held: f64, per_second: f64) -> f64 {
-        if self.orders < LEAST_ALONE_ORDERS {
-            return held;
-        }
-        let begun = (self.seconds / self.orders * per_second).max(1.0);
+        let Some(seconds) = self.order_seconds() else { return held };
+        let begun = (seconds * per_second).max(1.0);
         if begun < CLEARLY_FEWER * held { begun } else { held }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use super::trial::{Done, Seen, Trial};
 use crate::core::observation::QueueReading;
 
 /// A pod that was taken away may finish its order for so long: it works and is not ready.
@@ -99,11 +100,12 @@ pub struct Readings {
     concurrency: f64,
     /// How often what was in work was completed while all worked and nothing waited.
     unqueued_turns: f64,
+    trial: Trial,
 }
 
 impl Default for Readings {
     fn default() -> Self {
-        Self { samples: VecDeque::new(), concurrency: 1.0, unqueued_turns: 0.0 }
+        Self { samples: VecDeque::new(), concurrency: 1.0, unqueued_turns: 0.0, trial: Trial::default() }
     }
 }
 
@@ -113,14 +115,35 @@ impl Readings {
         self.concurrency
     }
 
-    pub(super) fn resume(&mut self, concurrency: f64) {
+    pub(super) fn resume(&mut self, concurrency: f64, settled: bool) {
         self.concurrency = concurrency.min(MOST_AT_ONCE);
+        if settled {
+            self.trial.settle();
+        }
     }
 
-    pub(super) fn note(&mut self, at: f64, reading: &QueueReading, ready: Option<u32>) {
+    /// Whether a queue has shown what one worker holds at once.
+    pub(super) fn is_settled(&self) -> bool {
+        self.trial.is_settled()
+    }
+
+    /// The largest step by which it may be tried if a worker can hold more at once.
+    pub(super) fn allow_trial(&mut self, longest_step: f64) {
+        self.trial.allow(longest_step);
+    }
+
+    /// Notes a reading; an order is in flight for `order_seconds`. By what factor a worker holds less at once than was
+    /// thought, where that is seen.
+    pub(super) fn note(
+        &mut self,
+        at: f64,
+        reading: &QueueReading,
+        ready: Option<u32>,
+        order_seconds: f64,
+    ) -> Option<f64> {
         let QueueReading { visible, in_flight, .. } = *reading;
         if self.samples.back().is_some_and(|last| at <= last.at) {
-            return;
+            return None;
         }
         let ready = ready.map(f64::from);
         if let Some(ready) = ready
@@ -139,6 +162,67 @@ impl Readings {
             self.thin_out();
         }
         self.samples.push_back(Sample::new(at, reading, ready, most_ready));
+        let ready = ready.filter(|ready| *ready >= 1.0 && !mostly_idle(in_flight, *ready))?;
+        let at_work = self.at_work(at, order_seconds);
+        let seen = Seen { at, visible, in_flight, ready, at_work, order_seconds };
+        let believed = self.trial.read(seen, self.concurrency)?;
+        let times = self.believe(believed);
+        // Where it is more, throughput tells whether as much more is done.
+        (times < 1.0).then_some(times)
+    }
+
+    /// Takes another number that one worker holds at once; by what factor it is another.
+    fn believe(&mut self, concurrency: f64) -> f64 {
+        let before = std::mem::replace(&mut self.concurrency, concurrency.min(MOST_AT_ONCE));
+        self.unqueued_turns = 0.0;
+        self.concurrency / before
+    }
+
+    /// The most workers that were ready while what is in work at a moment was begun.
+    fn at_work(&self, at: f64, order_seconds: f64) -> f64 {
+        let since = at - 2.0 * order_seconds.max(30.0);
+        let near = self.samples.iter().filter(|sample| sample.at >= since && sample.at <= at);
+        near.filter_map(Sample::ready).fold(0.0, f64::max)
+    }
+
+    /// Looks whether more at once can be tried: `orders` were completed in `[from, to)`. By what factor another number
+    /// is believed.
+    pub(super) fn try_more(
+        &mut self,
+        (from, to): (f64, f64),
+        orders: f64,
+        order_seconds: f64,
+        alone_seconds: Option<f64>,
+    ) -> Option<f64> {
+        if self.trial.is_settled() {
+            return None;
+        }
+        let (in_flight_seconds, more_in_flight) = self.in_flight_seconds(from, to)?;
+        let (seconds, at_work) = (to - from, self.at_work(to, order_seconds));
+        let at_work_seconds = at_work * seconds;
+        let done =
+            Done { seconds, orders, more_in_flight, in_flight_seconds, at_work_seconds, alone_seconds };
+        let believed = self.trial.tell(from, done, order_seconds, self.concurrency)?;
+        Some(self.believe(believed))
+    }
+
+    /// Seconds that messages were in flight in `[from, to)`, and by how many there were more at the end; `None` where
+    /// the samples do not reach.
+    fn in_flight_seconds(&self, from: f64, to: f64) -> Option<(f64, f64)> {
+        let (first, last) = (self.samples.front()?, self.samples.back()?);
+        if first.at > from + 20.0 || last.at < to - 20.0 {
+            return None;
+        }
+        let pairs = self.samples.iter().zip(self.samples.iter().skip(1));
+        let (mut sum, mut more, mut seconds) = (0.0, 0.0, 0.0);
+        for (before, after) in pairs {
+            let overlap = (after.at.min(to) - before.at.max(from)).max(0.0);
+            sum += overlap * 0.5 * f64::from(before.in_flight + after.in_flight);
+            more += overlap / (after.at - before.at) * f64::from(after.in_flight - before.in_flight);
+            seconds += overlap;
+        }
+        let all = (to - from) / seconds;
+        (seconds > 0.0).then_some((sum * all, more * all))
     }
 
     /// Every second of the older half goes, so that counts which come in late find who was at work.
