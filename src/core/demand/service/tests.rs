@@ -1,3 +1,5 @@
+//! The service rate as it is learned.
+
 use super::*;
 
 fn reading(visible: f64, in_flight: f64) -> QueueReading {
