@@ -3,15 +3,15 @@
 
 use super::capacity::{done_by_fleet, height_at, room_ahead};
 use super::curves::{Curves, Due, Strictness};
-use super::keep::{can_do_without, expects_soon, in_doubt, works_off, would_return_late};
+use super::keep::{can_do_without, expects_soon, held, in_doubt, works_off, would_return_late};
 use super::late::{self, Late};
 use super::reason;
 use super::situation::{Deadline, Fleet, KnownEntry, Situation};
 use super::string::{Corridor, Segment};
 use super::tuning::{
     CATCH_UP_SHARE, CUT_OFF_RESERVE, CYCLE_SECONDS, DEVIATIONS, DOUBTFUL_AGE_SECONDS, DOWN_SLACK_REPLICAS,
-    EMPTY_SECONDS, MOST_CARE, MOST_CARE_GUESSED, MOST_DEVIATIONS, NODE_DEVIATIONS, SETTLED_SHARE,
-    SURE_DEVIATION, UP_SLACK_HALVED_AT, UP_SLACK_REPLICAS, UP_SLACK_SHARE, WAIT_LIMIT, WAIT_RESERVE,
+    EMPTY_SECONDS, MOST_CARE, MOST_CARE_GUESSED, MOST_DEVIATIONS, NODE_DEVIATIONS, SURE_DEVIATION,
+    UP_SLACK_HALVED_AT, UP_SLACK_REPLICAS, UP_SLACK_SHARE, WAIT_LIMIT, WAIT_RESERVE,
 };
 use crate::core::decision::{
     Binding, Bound, BoundKind, CalendarPart, DecisionError, DecisionRecord, ForecastSummary, Quantile,
@@ -377,20 +377,6 @@ fn bounded(situation: &Situation, policy: &Policy, plan: &Plan, bounds: &mut Vec
     number.raise(BoundKind::Minimum, policy.min_replicas);
     number.lower(BoundKind::Maximum, policy.max_replicas);
     number.value
-}
-
-/// What is held of `existing` replicas of which `planned` would do: for longer, the smaller the step.
-fn held(situation: &Situation, existing: u32, planned: u32) -> u32 {
-    let step = existing.saturating_sub(planned);
-    if planned == 0 {
-        situation.hold_replicas
-    } else if f64::from(step) < f64::from(existing) * SETTLED_SHARE {
-        situation.settled_replicas
-    } else if step < 2 {
-        situation.settled_one.unwrap_or(situation.settled_replicas)
-    } else {
-        situation.hold_replicas
-    }
 }
 
 /// Up as ordered, down only as far as the string from now goes.

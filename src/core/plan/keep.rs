@@ -5,7 +5,7 @@ use super::decide::careful_rate;
 use super::situation::{Deadline, Situation};
 use super::tuning::{
     AGE_ERROR_SECONDS, ASSUMED_VISIBILITY_SECONDS, CYCLE_SECONDS, DOUBTFUL_AGE_SECONDS, EMPTY_SECONDS,
-    LESS_SHARE, UNLIKELY_SILENCE, WAIT_RESERVE, WORKED_OFF_SECONDS, WORKED_OFF_SHARE,
+    LESS_SHARE, SETTLED_SHARE, UNLIKELY_SILENCE, WAIT_RESERVE, WORKED_OFF_SECONDS, WORKED_OFF_SHARE,
 };
 use crate::core::demand::outlook::PRESENT_RATE;
 use crate::core::policy::Policy;
@@ -31,6 +31,20 @@ fn leaves_soon(deadline: &Deadline, away: f64, situation: &Situation) -> bool {
     let again = away + situation.service.most_seconds_per_order();
     deadline.dispatch_in_seconds <= again.min(deadline.window_seconds() - again)
         && situation.in_by(deadline.cut_off_in_seconds) >= 0.5
+}
+
+/// What is held of `existing` replicas of which `planned` would do: for longer, the smaller the step.
+pub(super) fn held(situation: &Situation, existing: u32, planned: u32) -> u32 {
+    let step = existing.saturating_sub(planned);
+    if planned == 0 {
+        situation.hold_replicas
+    } else if f64::from(step) < f64::from(existing) * SETTLED_SHARE {
+        situation.settled_replicas
+    } else if step < 2 {
+        situation.settled_one.unwrap_or(situation.settled_replicas)
+    } else {
+        situation.hold_replicas
+    }
 }
 
 /// Whether so many orders wait that all of `existing` workers stay busy with them for long.

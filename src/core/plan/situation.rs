@@ -76,7 +76,7 @@ pub struct Situation {
     #[serde(default)]
     pub busy_at_start: Option<u32>,
     /// Pods to keep room for, so that lumps of orders need no node first.
-    #[serde(default, skip_serializing_if = "is_none")]
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub room_for_lumps: u32,
     /// The most to have while the service rate is a guess.
     #[serde(default)]
@@ -86,7 +86,7 @@ pub struct Situation {
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
-fn is_none(pods: &u32) -> bool {
+fn is_zero(pods: &u32) -> bool {
     *pods == 0
 }
 
