@@ -27,7 +27,7 @@ pub struct Slack {
 /// A lump of more orders than come within the wait makes orders late until more pods are ready than before. A pod
 /// that finds room gets `each` of them done in time. With lumps of an exponential size the last place saves
 /// `each * P(lump > what is taken in)` of them, and of those that come behind the lump until a node's pods have
-/// caught up; the place that saves [`LEAST_SAVED_PER_HOUR`] is the last one kept. None are where a node comes in time.
+/// caught up; the last one kept is the one that saves an order an hour. None are where a node comes in time.
 pub fn room_for(lumps: LumpRate, slack: Slack, service: &Service) -> f64 {
     let left_seconds = slack.wait_seconds - slack.pod_lead_seconds - CYCLE_SECONDS - SIGHT_SECONDS;
     let left_behind_node = left_seconds - slack.node_lead_seconds;
