@@ -54,9 +54,8 @@ pub(super) fn held(situation: &Situation, existing: u32, planned: u32) -> u32 {
 /// would else be idle.
 pub(super) fn works_off(situation: &Situation, policy: &Policy, existing: u32) -> bool {
     let Some(wait) = policy.target_wait_seconds else { return false };
-    let waiting: f64 = situation.waiting.iter().map(|cohort| cohort.orders).sum();
     let done_soon = f64::from(existing) * careful_rate(situation) * WORKED_OFF_SECONDS;
-    waiting > done_soon.max(situation.arrival_rate * WORKED_OFF_SHARE * wait)
+    situation.in_by(0.0) > done_soon.max(situation.arrival_rate * WORKED_OFF_SHARE * wait)
         && situation.outlook.at(wait).0 >= LESS_SHARE * situation.arrival_rate * wait
 }
 

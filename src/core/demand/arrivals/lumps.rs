@@ -4,12 +4,11 @@
 use std::collections::VecDeque;
 
 use super::bin::{BIN_SECONDS, Bin};
+use super::slow::{USUAL_BINS, median};
 use super::{ArrivalLog, COARSE, whole};
 
 /// Orders of a lump come within so many bins: two minutes.
 const LUMP_BINS: usize = 8;
-/// What is usual around a lump is the median of so many bins: a quarter of an hour.
-const USUAL_BINS: usize = 60;
 /// Two minutes of more than so many standard deviations above the usual are a lump.
 const LUMP_DEVIATIONS: f64 = 3.5;
 /// Index of dispersion of what comes beside lumps.
@@ -115,9 +114,5 @@ impl ArrivalLog {
 
 fn usual(fine: &VecDeque<Bin>) -> f64 {
     let mut orders: Vec<f64> = fine.iter().take(USUAL_BINS).filter_map(Bin::wholly_known).collect();
-    if orders.is_empty() {
-        return 0.0;
-    }
-    let middle = orders.len() / 2;
-    *orders.select_nth_unstable_by(middle, f64::total_cmp).1
+    if orders.is_empty() { 0.0 } else { median(&mut orders) }
 }

@@ -4,7 +4,7 @@ use super::bin::BIN_SECONDS;
 use super::{ArrivalLog, FINE_BINS};
 
 /// What a usual bin holds is looked up in so many: 15 minutes ...
-const USUAL_BINS: usize = 60;
+pub(super) const USUAL_BINS: usize = 60;
 /// ... of which at least so many must be known.
 const LEAST_USUAL_BINS: usize = 8;
 /// The slope's weight halves over this time.
@@ -34,6 +34,12 @@ pub struct Slow {
     slowest_bin: i64,
     /// Number of the oldest bin that the known rate is of.
     oldest_known_bin: i64,
+}
+
+/// The middle of what is not empty; their order is lost.
+pub(super) fn median(orders: &mut [f64]) -> f64 {
+    let (_, median, _) = orders.select_nth_unstable_by(orders.len() / 2, f64::total_cmp);
+    *median
 }
 
 /// A straight line through the rate of the last hour, by weighted least squares.
@@ -98,8 +104,7 @@ impl ArrivalLog {
         if bins < LEAST_USUAL_BINS {
             return None;
         }
-        let (_, median, _) = orders[..bins].select_nth_unstable_by(bins / 2, f64::total_cmp);
-        Some(median.max(0.0))
+        Some(median(&mut orders[..bins]).max(0.0))
     }
 
     fn known_rate(&self, slow: Slow) -> Slow {
