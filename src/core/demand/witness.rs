@@ -28,6 +28,20 @@ const MOST_COME: f64 = 2.5;
 const MANY_DEVIATIONS: f64 = 3.0;
 /// ... and the others count for this share of their evidence: a counter that lags repeats itself.
 const MANY_BELIEF: f64 = 0.5;
+/// Moves are taken together until so many times the variance of the counter's noise have come and gone, ...
+const OVER_NOISE: f64 = 3.0;
+/// ... by half the rate that is believed, ...
+const SLOW_SHARE: f64 = 0.5;
+/// ... or this long: noise is not known well enough to be told from what moves less.
+const LONGEST_WATCH_SECONDS: f64 = 300.0;
+/// A queue that was emptied says something of rates that expected it to be so many deviations longer.
+const EMPTIED_DEVIATIONS: f64 = 0.75;
+/// Weight of the newest window in how much more than chance moves the queue, ...
+const UNREST_WEIGHT: f64 = 0.05;
+/// ... in which it counts as no more than this many of its variances.
+const MOST_UNREST_SEEN: f64 = 12.0;
+/// Arrivals in clusters move it by up to so many times the variance of chance.
+const MOST_UNREST: f64 = 50.0;
 /// Half-life of what counts as usual at work.
 const USUAL_SECONDS: f64 = 900.0;
 /// Phantom messages make even an idle counter wander so much between two readings.
@@ -36,8 +50,8 @@ const LEAST_TURNOVER: f64 = 0.01;
 const SERVICE_DRIFT: f64 = 0.05;
 /// No rate is ever ruled out by more than this.
 const LEAST_WEIGHT: f64 = 1e-6;
-/// A move that no rate explains to within so many standard deviations is a lump of arrivals.
-const LUMP_DEVIATIONS: f64 = 3.5;
+/// A move that no rate explains to within so many variances is a lump of arrivals.
+const LUMP_SURPRISE: f64 = 12.25;
 /// A rate of less weight than this explains nothing.
 const HEARD_WEIGHT: f64 = 1e-5;
 /// Readings are taken together until they span this long: a counter's noise is the same for all.
@@ -55,6 +69,17 @@ pub struct CounterWitness {
     deep: bool,
     /// Replicas at work of late.
     working: f64,
+    watched: Option<Watched>,
+    /// Times the variance of chance by which the queue moves: arrivals may come in clusters.
+    unrest: f64,
+}
+
+/// What is watched while no orders wait: at work at first, and the move since.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Watched {
+    working: f64,
+    moved: f64,
+    seconds: f64,
 }
 
 /// One service rate that may be true.
@@ -76,6 +101,8 @@ struct Window {
     /// Orders that come and go in it, by all rates together. By each alone, a slow rate would explain a steady queue
     /// better than a fast one, as fewer come and go: the rate would sink, hour after hour.
     turnover: f64,
+    /// Times the variance of chance by which the queue moves of late.
+    unrest: f64,
 }
 
 impl Hypothesis {
@@ -86,8 +113,15 @@ impl Hypothesis {
 
     /// By how much the counter moved faster than this rate explains, and the variance of that.
     fn innovation(&self, window: &Window) -> (f64, f64) {
-        let noise = (window.counter_variance + 1.5 * window.turnover + 0.5) / window.seconds.powi(2);
+        let noise =
+            window.unrest * (window.counter_variance + 1.5 * window.turnover + 0.5) / window.seconds.powi(2);
         (window.pace - (self.arrivals - window.busy * self.service), self.variance + noise)
+    }
+
+    /// The innovation, squared, in its variances.
+    fn surprise(&self, window: &Window) -> f64 {
+        let (innovation, variance) = self.innovation(window);
+        innovation * innovation / variance
     }
 }
 
@@ -108,6 +142,8 @@ impl CounterWitness {
             busy_seconds: 0.0,
             deep: true,
             working: 0.0,
+            watched: None,
+            unrest: 1.0,
         };
         witness.normalise();
         witness
@@ -131,6 +167,9 @@ impl CounterWitness {
         self.seconds += seconds;
         self.busy_seconds += busy * seconds;
         self.deep &= deep;
+        if deep {
+            self.watched = None;
+        }
         if self.seconds < WINDOW_SECONDS {
             return;
         }
@@ -141,6 +180,7 @@ impl CounterWitness {
             busy,
             counter_variance,
             turnover: self.turnover(busy, self.seconds),
+            unrest: self.unrest,
         };
         let arrivals = self.mean(|rate| rate.arrivals);
         let deep = self.deep;
@@ -150,12 +190,19 @@ impl CounterWitness {
             let drift = ARRIVAL_DRIFT * arrivals.max(0.01);
             rate.variance += drift.powi(2) * window.seconds / 60.0;
         }
-        let explained = self.rates.iter().filter(|rate| rate.weight >= HEARD_WEIGHT).any(|rate| {
-            let (innovation, variance) = rate.innovation(&window);
-            innovation * innovation < LUMP_DEVIATIONS * LUMP_DEVIATIONS * variance
-        });
+        self.weigh(&window, deep);
+    }
+
+    /// Weighs the rates by a window in which all were busy (`deep`), and follows the arrivals of each.
+    fn weigh(&mut self, window: &Window, deep: bool) {
+        let heard = self.rates.iter().filter(|rate| rate.weight >= HEARD_WEIGHT);
+        let explained = heard.map(|rate| rate.surprise(window)).any(|surprise| surprise < LUMP_SURPRISE);
+        if deep {
+            let seen = self.mean(|rate| rate.surprise(window)).min(MOST_UNREST_SEEN);
+            self.unrest = (self.unrest * (1.0 + UNREST_WEIGHT * (seen - 1.0))).clamp(1.0, MOST_UNREST);
+        }
         for rate in &mut self.rates {
-            let (innovation, variance) = rate.innovation(&window);
+            let (innovation, variance) = rate.innovation(window);
             if !explained {
                 // A lump, or another level: the next window tells which.
                 rate.variance = variance.max(innovation * innovation);
@@ -166,11 +213,11 @@ impl CounterWitness {
                 rate.variance = variance;
                 continue;
             }
+            // No single reading rules a rate out: a counter errs by more than its noise now and then.
+            let surprise = rate.surprise(window).min(LUMP_SURPRISE);
             let gain = rate.variance / variance;
             rate.arrivals = (rate.arrivals + gain * innovation).max(0.0);
             rate.variance *= 1.0 - gain;
-            // No single reading rules a rate out: a counter errs by more than its noise now and then.
-            let surprise = (innovation * innovation / variance).min(LUMP_DEVIATIONS * LUMP_DEVIATIONS);
             rate.weight *= (-0.5 * surprise).exp() / variance.sqrt();
         }
         self.normalise();
@@ -180,11 +227,13 @@ impl CounterWitness {
     /// `seconds` later: `busy` replicas did at least that.
     pub fn emptied(&mut self, moved: f64, seconds: f64, busy: f64, counter_variance: f64) {
         let turnover = self.turnover(busy, seconds);
-        let window = Window { pace: moved / seconds, seconds, busy, counter_variance, turnover };
+        let window =
+            Window { pace: moved / seconds, seconds, busy, counter_variance, turnover, unrest: self.unrest };
         for rate in &mut self.rates {
             let (innovation, variance) = rate.innovation(&window);
-            // The normal distribution, by a logistic curve.
-            rate.weight /= 1.0 + (-1.7 * innovation / variance.sqrt()).exp();
+            // The normal distribution, by a logistic curve. Queues are emptied by chance, too, and those that were not
+            // say nothing here: what is likely must not count, however often it is seen.
+            rate.weight /= 1.0 + (-1.7 * (innovation / variance.sqrt() + EMPTIED_DEVIATIONS)).exp();
         }
         self.normalise();
     }
@@ -194,6 +243,15 @@ impl CounterWitness {
     /// `counter_variance`: of the move, by what the counter has shown of its own noise.
     pub fn watch(&mut self, working: f64, moved: f64, seconds: f64, counter_variance: f64) {
         self.working += (1.0 - 0.5_f64.powf(seconds / USUAL_SECONDS)) * (working - self.working);
+        let watched = self.watched.get_or_insert(Watched { working, moved: 0.0, seconds: 0.0 });
+        watched.moved += moved;
+        watched.seconds += seconds;
+        let Watched { working, moved, seconds } = *watched;
+        let turnover = (self.working + working) * (1.0 - (-SLOW_SHARE * self.service() * seconds).exp());
+        if turnover < OVER_NOISE * counter_variance && seconds < LONGEST_WATCH_SECONDS {
+            return;
+        }
+        self.watched = None;
         if working > QUIET_ORDERS {
             self.watch_many(working, moved, seconds, counter_variance);
             return;
@@ -288,6 +346,8 @@ fn within(more: f64, less: f64, least: f64, most: f64) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use rand::{Rng, SeedableRng};
+
     use super::*;
 
     #[test]
@@ -357,6 +417,39 @@ mod tests {
             witness.learn(moved, 15.0, 5.0, true, 2.0);
         }
         assert!((witness.service() * 21.0 - 1.0).abs() < 0.3, "{}", witness.service());
+    }
+
+    #[test]
+    fn a_noisy_counter_does_not_make_workers_fast() {
+        let mut random = rand_chacha::ChaCha8Rng::seed_from_u64(7);
+        let mut witness = CounterWitness::new(1.0 / 90.0, 0.7);
+        let mut in_work = 12_i32;
+        let mut before = 12.0;
+        for _ in 0..4 * 720 {
+            // 5 s: a new order in 16.7 s, each done in 200 s.
+            in_work += i32::from(random.random_bool(0.3));
+            in_work -= (0..in_work).map(|_| i32::from(random.random_bool(0.025))).sum::<i32>();
+            let read = (f64::from(in_work) * random.random_range(0.75..1.25)).round();
+            // Only a third of the noise is known.
+            witness.watch(before, read - before, 5.0, 2.0 * 0.007 * read * read);
+            before = read;
+        }
+        let found = 1.0 / witness.service();
+        assert!((100.0..400.0).contains(&found), "{found} of 200 s");
+    }
+
+    #[test]
+    fn clusters_of_arrivals_do_not_make_workers_fast() {
+        let mut random = rand_chacha::ChaCha8Rng::seed_from_u64(7);
+        let mut witness = CounterWitness::new(1.0 / 30.0, 0.3);
+        for step in 0..960 {
+            let busy = f64::from(12 + step / 40 % 2 * 2);
+            let come = if random.random_bool(0.15) { 43.0 } else { 0.0 };
+            // More come when many are at work, since these were called for more.
+            let come = if step % 40 == 39 { 60.0 } else { come };
+            witness.learn(come - busy * 15.0 / 30.0, 15.0, busy, true, 1.0);
+        }
+        assert!((0.7..1.4).contains(&(witness.service() * 30.0)), "{}", witness.service() * 30.0);
     }
 
     #[test]
