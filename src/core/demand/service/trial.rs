@@ -54,6 +54,14 @@ const FULL_SHARE: f64 = 0.85;
 const GOING_SHARE: f64 = 0.1;
 /// More than so many times what is believed in hand, with nothing waiting, is a contradiction.
 const CONTRADICTION: f64 = 1.25;
+/// More in hand than so many times the whole number that each is known to hold, ...
+const OVER_SHARE: f64 = 1.1;
+/// ... and half a message, ...
+const OVER_MESSAGES: f64 = 0.5;
+/// ... summed over readings with nothing waiting up to so many messages ...
+const OVER_SUM: f64 = 4.0;
+/// ... and this share of what they would hold: each holds one more.
+const OVER_SUM_SHARE: f64 = 0.3;
 /// After a step that failed without telling how much, the next is tried so much later, then twice as much ...
 const PAUSE_SECONDS: f32 = 1800.0;
 /// ... up to this.
@@ -135,6 +143,8 @@ pub(super) struct Trial {
     /// Seconds that an order was in flight while workers held less.
     order_seconds: f32,
     contradicted: bool,
+    /// Messages in hand, summed over readings, beyond what workers were known to hold.
+    over: f32,
 }
 
 impl Default for Trial {
@@ -154,6 +164,7 @@ impl Default for Trial {
             turned: (0.0, 0.0),
             order_seconds: 0.0,
             contradicted: false,
+            over: 0.0,
         }
     }
 }
@@ -187,7 +198,27 @@ impl Trial {
             self.settled = false;
         }
         self.contradicted = contradicted;
-        None
+        self.read_over(seen, believed)
+    }
+
+    /// More in the hands of workers than they were known to hold: a worker holds a whole number, so one more at least.
+    fn read_over(&mut self, seen: Seen, believed: f64) -> Option<f64> {
+        // After a step, what is in hand may only wait there.
+        if self.settled || self.before.is_finite() {
+            return None;
+        }
+        let whole = (believed + NEAR_WHOLE).floor().max(1.0);
+        let known = whole * seen.at_work;
+        let over = seen.in_flight - OVER_SHARE * known - OVER_MESSAGES;
+        let sum = (f64::from(self.over) + over).max(0.0);
+        let before = std::mem::replace(&mut self.over, sum as f32);
+        // A single reading may err by any number.
+        if before <= 0.0 || sum < OVER_SUM + OVER_SUM_SHARE * known {
+            return None;
+        }
+        self.over = 0.0;
+        self.start_anew(seen.at);
+        Some(whole + 1.0)
     }
 
     fn read_waiting(&mut self, seen: Seen, believed: f64) -> Option<f64> {
@@ -404,6 +435,25 @@ mod tests {
             }
             assert!(!trial.is_settled(), "{visible} visible, {in_flight} in flight");
         }
+    }
+
+    #[test]
+    fn more_in_hand_than_there_are_workers_tells_that_they_hold_more() {
+        let read = |in_flights: &[f64]| {
+            let mut trial = Trial::default();
+            let mut believed = 1.0;
+            for (step, in_flight) in (0_u32..).zip(in_flights) {
+                let at = f64::from(step) * 15.0;
+                let (in_flight, ready, order_seconds) = (*in_flight, 10.0, f64::INFINITY);
+                let seen = Seen { at, visible: 0.0, in_flight, ready, at_work: ready, order_seconds };
+                believed = trial.read(seen, believed).unwrap_or(believed);
+            }
+            believed
+        };
+        assert!((read(&[12.0, 17.0, 17.0]) - 2.0).abs() < 1e-9);
+        assert!((read(&[36.0; 12]) - 4.0).abs() < 1e-9);
+        assert!((read(&[10.0, 11.0, 10.0, 12.0, 9.0, 11.0, 10.0, 12.0]) - 1.0).abs() < 1e-9, "noise");
+        assert!((read(&[9.0, 60.0, 9.0, 9.0]) - 1.0).abs() < 1e-9, "one reading");
     }
 
     #[test]
