@@ -65,7 +65,7 @@ pub struct Ledger {
     completions_known_until: Option<f64>,
     /// Known arrivals from which completions are still to be told: start, end, orders.
     untold: Option<(f64, f64, f64)>,
-    witness: Option<CounterWitness>,
+    witness: Option<Box<CounterWitness>>,
     /// Moment of the reading at which a count came in last.
     heard_at: Option<f64>,
     /// Service rate that the implied arrivals were reckoned with.
@@ -254,7 +254,8 @@ impl Ledger {
         }
         let known = 1.0 - service.lower_per_second / service.per_second;
         let spread = if service.source == ServiceSource::Prior { PRIOR_SPREAD } else { known };
-        let witness = self.witness.get_or_insert_with(|| CounterWitness::new(service.per_second, spread));
+        let witness =
+            self.witness.get_or_insert_with(|| Box::new(CounterWitness::new(service.per_second, spread)));
         let (Some(before), Some((busy, deep)), false) =
             (before, self.service.readings().working_now(), self.filter.doubtful())
         else {

@@ -62,6 +62,8 @@ const OVER_MESSAGES: f64 = 0.5;
 const OVER_SUM: f64 = 4.0;
 /// ... and this share of what they would hold: each holds one more.
 const OVER_SUM_SHARE: f64 = 0.3;
+/// A single reading may err by any number: it counts for no more than this share of them.
+const MOST_OVER_SHARE: f64 = 0.7;
 /// After a step that failed without telling how much, the next is tried so much later, then twice as much ...
 const PAUSE_SECONDS: f32 = 1800.0;
 /// ... up to this.
@@ -209,11 +211,11 @@ impl Trial {
         }
         let whole = (believed + NEAR_WHOLE).floor().max(1.0);
         let known = whole * seen.at_work;
-        let over = seen.in_flight - OVER_SHARE * known - OVER_MESSAGES;
+        let enough = OVER_SUM + OVER_SUM_SHARE * known;
+        let over = (seen.in_flight - OVER_SHARE * known - OVER_MESSAGES).min(MOST_OVER_SHARE * enough);
         let sum = (f64::from(self.over) + over).max(0.0);
-        let before = std::mem::replace(&mut self.over, sum as f32);
-        // A single reading may err by any number.
-        if before <= 0.0 || sum < OVER_SUM + OVER_SUM_SHARE * known {
+        self.over = sum as f32;
+        if sum < enough {
             return None;
         }
         self.over = 0.0;
