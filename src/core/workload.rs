@@ -1,10 +1,11 @@
 //! The state machine of one workload: observations in, decision records out.
 
-mod figures;
+mod check;
 
 use std::sync::Arc;
 
-use self::figures::{figures, shown};
+pub use self::check::ObservationError;
+use self::check::check;
 use super::decided::{Decided, Waits};
 use super::decision::{DecisionRecord, policy_version};
 use super::demand::calendar::{
@@ -15,7 +16,7 @@ use super::demand::forecast::{later, seconds_between};
 use super::demand::ledger::Ledger;
 use super::demand::outlook::{ArrivalForecast, Outlook};
 use super::demand::present::Present;
-use super::observation::{Interval, LeadTimes, NodeSlots, Observation, Replicas};
+use super::observation::{LeadTimes, NodeSlots, Observation, Replicas};
 use super::plan::decide::whole;
 use super::plan::lumps::{Slack, room_for};
 use super::plan::reason::sentence;
@@ -47,39 +48,6 @@ pub struct Workload {
     visibility_timeout_seconds: Option<f64>,
     waits: Waits,
     decided: Decided,
-}
-
-/// Why an observation was refused; nothing of it was taken in.
-#[derive(Debug, Clone, PartialEq, thiserror::Error)]
-pub enum ObservationError {
-    /// Time went back.
-    #[error("at {at} is before the last observation's {last}; lines are in order of time")]
-    TimeWentBack {
-        /// Of this observation.
-        at: jiff::Timestamp,
-        /// Of the one before.
-        last: jiff::Timestamp,
-    },
-    /// A figure is not finite, negative, or more than there can be.
-    #[error("{field} is {}, must be a number from 0 to {most}", shown(*value))]
-    NotACount {
-        /// The field's path.
-        field: &'static str,
-        /// What came.
-        value: f64,
-        /// The most there can be.
-        most: f64,
-    },
-    /// An interval's end is not after its start.
-    #[error("{field} has an interval from {from} to {to}, must end after it starts")]
-    EmptyInterval {
-        /// `arrivals` or `completions`.
-        field: &'static str,
-        /// Start.
-        from: jiff::Timestamp,
-        /// End.
-        to: jiff::Timestamp,
-    },
 }
 
 impl Workload {
@@ -179,7 +147,7 @@ impl Workload {
     /// # Errors
     /// As [`Self::step`].
     pub fn step_silently(&mut self, observation: &Observation) -> Result<DecisionRecord, ObservationError> {
-        self.check(observation)?;
+        check(observation, self.now)?;
         let now = seconds(observation.at);
         self.take_in(observation, now);
         let situation = self.situation(observation.at, now);
@@ -466,27 +434,5 @@ impl Workload {
         ready_in_seconds.extend((0..unborn).map(|_| pod_lead + CYCLE_SECONDS / 3.0));
         ready_in_seconds.sort_by(f64::total_cmp);
         Some(Fleet { ready: replicas.ready, ready_in_seconds, pending: replicas.pending })
-    }
-
-    fn check(&self, observation: &Observation) -> Result<(), ObservationError> {
-        if seconds(observation.at) < self.now {
-            let last = jiff::Timestamp::from_duration(jiff::SignedDuration::from_secs_f64(self.now));
-            return Err(ObservationError::TimeWentBack {
-                at: observation.at,
-                last: last.unwrap_or_default(),
-            });
-        }
-        for (field, intervals) in
-            [("arrivals", &observation.arrivals), ("completions", &observation.completions)]
-        {
-            if let Some(Interval { from, to, .. }) = intervals.iter().find(|one| one.from >= one.to) {
-                return Err(ObservationError::EmptyInterval { field, from: *from, to: *to });
-            }
-        }
-        let mut figures = figures(observation);
-        match figures.find(|(_, value, most)| !(0.0..=*most).contains(value)) {
-            Some((field, value, most)) => Err(ObservationError::NotACount { field, value, most }),
-            None => Ok(()),
-        }
     }
 }
