@@ -155,8 +155,7 @@ impl BacktestArguments {
         if let Some(against) = against {
             contestants.extend(keda(against, "against")?);
         }
-        let mut notes: Vec<String> = objects.iter().flat_map(|object| object.notes.clone()).collect();
-        notes.extend(objects.iter().filter_map(|object| rate_note(object, &cell.scenario().service)));
+        let mut notes = notes_of(&objects, &cell);
         notes.push(learned_note(&history, start));
         notes.extend(history.missing_note());
         let mut assumptions = std::mem::take(&mut centre.assumptions);
@@ -204,9 +203,8 @@ impl BacktestArguments {
             };
             let policy = CorePolicy::ours(&ours);
             contestants.push(Contestant::new("peakscaler", ours, policy));
-            let objects = object.iter().chain(&against);
-            let mut notes: Vec<String> = objects.clone().flat_map(|object| object.notes.clone()).collect();
-            notes.extend(objects.filter_map(|object| rate_note(object, &cell.scenario().service)));
+            let objects: Vec<&ScaledObject> = object.into_iter().chain(against).collect();
+            let mut notes = notes_of(&objects, &cell);
             if cell.scenario().history_days == 0 {
                 notes.push(
                     "the scenario has no history_days: peakscaler runs without a learned forecast".to_owned(),
@@ -292,6 +290,12 @@ fn of_the_file(path: &std::path::Path, error: ScenarioError) -> anyhow::Error {
             other.into()
         }
     }
+}
+
+/// What is to be known of ScaledObjects, and of them in this centre.
+fn notes_of(objects: &[&ScaledObject], cell: &Cell) -> Vec<String> {
+    let of_files = objects.iter().flat_map(|object| object.notes.clone());
+    of_files.chain(objects.iter().filter_map(|object| rate_note(object, &cell.scenario().service))).collect()
 }
 
 /// What is to be said where a trigger of ours is told another service rate than the workers have here.

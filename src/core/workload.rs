@@ -25,7 +25,7 @@ use super::plan::tuning::{
     BUSY_DEVIATIONS, CYCLE_SECONDS, FIRST_RATE_SECONDS, FIRST_REPLICAS, HORIZON_LIMIT_SECONDS,
     HORIZON_SECONDS, LONGEST_HOLD_SECONDS, SETTLED_ONE_SHARE, SETTLED_SECONDS, WAIT_RESERVE,
 };
-use super::plan::{Fleet, Service, Situation, decide_silently};
+use super::plan::{Deadline, Fleet, Service, Situation, decide_silently};
 use super::policy::Policy;
 
 /// All that is remembered of one workload between two observations.
@@ -213,12 +213,7 @@ impl Workload {
         let deadlines = self.deadlines.upcoming(at, &self.policy, self.calendar.cut_offs());
         let pod_lead_seconds = self.lead_times.pod_seconds.unwrap_or(self.policy.pod_lead_seconds);
         let node_lead_seconds = self.lead_times.node_seconds.unwrap_or(self.policy.node_lead_seconds);
-        let horizon = next_due(&deadlines)
-            .map_or(0.0, |deadline| deadline.dispatch_in_seconds + 60.0)
-            .clamp(HORIZON_SECONDS, HORIZON_LIMIT_SECONDS)
-            .max(
-                self.policy.target_wait_seconds.unwrap_or(0.0) + pod_lead_seconds + node_lead_seconds + 900.0,
-            );
+        let horizon = self.horizon_seconds(&deadlines, (pod_lead_seconds, node_lead_seconds));
         let (mut outlook, forecast_distrust) = self.outlook(at, &present, horizon);
         if let Some((orders, seconds)) = self.ledger.delayed(&present) {
             outlook.expect_at_least(orders, seconds);
@@ -273,6 +268,18 @@ impl Workload {
             unlearned_replicas: self.unlearned_replicas(now, &service),
             contention_replicas: self.ledger.contention(now),
         }
+    }
+
+    /// How far ahead arrivals are to be foreseen: to the next dispatch, and to where an order that comes once a worker
+    /// wanted now is there has waited.
+    fn horizon_seconds(&self, deadlines: &[Deadline], leads: (f64, f64)) -> f64 {
+        let (pod_lead_seconds, node_lead_seconds) = leads;
+        next_due(deadlines)
+            .map_or(0.0, |deadline| deadline.dispatch_in_seconds + 60.0)
+            .clamp(HORIZON_SECONDS, HORIZON_LIMIT_SECONDS)
+            .max(
+                self.policy.target_wait_seconds.unwrap_or(0.0) + pod_lead_seconds + node_lead_seconds + 900.0,
+            )
     }
 
     /// For how long what was wanted is held. A worker that goes finishes its order: one that comes in its place
