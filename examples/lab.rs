@@ -63,6 +63,11 @@ fn main() {
         }
     }
 
+    header();
+    run_all(&scenarios, &policies);
+}
+
+fn header() {
     println!(
         "{:<22} {:<16} {:>9} {:>8} {:>6} {:>7} {:>7} {:>6} {:>6} {:>6} {:>8} {:>8} {:>6} {:>7} {:>6}",
         "cell",
@@ -81,6 +86,10 @@ fn main() {
         "acts/d",
         "killed"
     );
+}
+
+/// Runs scenarios on all cores and prints their rows in order.
+fn run_all(scenarios: &[Scenario], policies: &str) {
     let next = AtomicUsize::new(0);
     let printed = Mutex::new(0_usize);
     let blocks = Mutex::new(std::collections::BTreeMap::new());
@@ -91,7 +100,7 @@ fn main() {
                     let index = scenarios.iter().position(|other| std::ptr::eq(other, scenario)).unwrap_or(0);
                     let cell = Cell::new(scenario.clone()).expect("the cells are valid");
                     let bill = cell.bill();
-                    let text: String = candidates(&policies, &cell)
+                    let text: String = candidates(policies, &cell)
                         .into_iter()
                         .map(|mut policy| row(&cell.run(policy.as_mut()), bill.as_ref()))
                         .collect();

@@ -68,6 +68,30 @@ fn reports_are_described_by_the_source() {
     assert_eq!(read("docs/reports.md"), String::from_utf8(rendered).unwrap(), "run make docs");
 }
 
+#[test]
+fn the_observations_in_the_documents_are_decided() {
+    let page = read("docs/decide.md");
+    let (_, rest) = page.split_once("```json\n").unwrap();
+    let (lines, _) = rest.split_once("```").unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("lines"), lines).unwrap();
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_peakscaler"))
+        .args(["decide", "--trigger", "manifests/examples/scaledobject.yaml"])
+        .current_dir(root())
+        .stdin(fs::File::open(folder.path().join("lines")).unwrap())
+        .output()
+        .unwrap();
+    let answers = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(answers.lines().count(), lines.lines().count(), "{answers}");
+    for answer in answers.lines() {
+        let answer: serde_json::Value = serde_json::from_str(answer).unwrap();
+        assert!(answer["desired"].is_u64(), "{answer}");
+        for field in answer.as_object().unwrap().keys().filter(|field| *field != "at") {
+            assert!(page.contains(&format!("`{field}`")), "{field} is not in docs/decide.md");
+        }
+    }
+}
+
 fn pages() -> Vec<PathBuf> {
     let mut found = vec![root().join("README.md"), root().join("CHANGELOG.md")];
     let mut folders = vec![root().join("docs")];

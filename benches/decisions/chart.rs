@@ -70,27 +70,7 @@ fn panel(
         top - 8.0,
         in_regime.len()
     );
-    for power in 0..=6 {
-        let share = FLOOR * 10_f64.powi(power);
-        let y = up(share);
-        let label = if power == 0 { "0".to_owned() } else { percent(share) };
-        let _ = writeln!(
-            out,
-            "<path d=\"M{left:.0} {y:.1}H{right:.0}\" stroke=\"#ddd\"/><text x=\"{:.0}\" y=\"{:.1}\" text-anchor=\"end\">{label}</text>",
-            left - 4.0,
-            y + 4.0
-        );
-    }
-    for tenth in 0..=6 {
-        let cost = 1.0 + f64::from(tenth) / 10.0;
-        let edge = if tenth == 6 { "+" } else { "" };
-        let _ = writeln!(
-            out,
-            "<text x=\"{:.0}\" y=\"{:.0}\" text-anchor=\"middle\">{cost:.1}{edge}</text>",
-            across(cost),
-            bottom + 15.0
-        );
-    }
+    axes(out, (left, right, bottom), across, up);
     let policies = policies(&in_regime);
     for (name, kind) in &policies {
         if !legend.iter().any(|(known, _)| known == name) {
@@ -119,6 +99,36 @@ fn panel(
             x + 7.0,
             y + 4.0,
             number + 1
+        );
+    }
+}
+
+/// Labels of both axes, and the lines across.
+fn axes(
+    out: &mut String,
+    (left, right, bottom): (f64, f64, f64),
+    across: impl Fn(f64) -> f64,
+    up: impl Fn(f64) -> f64,
+) {
+    for power in 0..=6 {
+        let share = FLOOR * 10_f64.powi(power);
+        let y = up(share);
+        let label = if power == 0 { "0".to_owned() } else { percent(share) };
+        let _ = writeln!(
+            out,
+            "<path d=\"M{left:.0} {y:.1}H{right:.0}\" stroke=\"#ddd\"/><text x=\"{:.0}\" y=\"{:.1}\" text-anchor=\"end\">{label}</text>",
+            left - 4.0,
+            y + 4.0
+        );
+    }
+    for tenth in 0..=6 {
+        let cost = 1.0 + f64::from(tenth) / 10.0;
+        let edge = if tenth == 6 { "+" } else { "" };
+        let _ = writeln!(
+            out,
+            "<text x=\"{:.0}\" y=\"{:.0}\" text-anchor=\"middle\">{cost:.1}{edge}</text>",
+            across(cost),
+            bottom + 15.0
         );
     }
 }

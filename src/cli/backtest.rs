@@ -13,16 +13,17 @@ use jiff::civil::Date;
 
 use super::centre::{Assumption, CentreArguments, MOST_DAYS, Recorded, Seen, date, read_calendar, read_cell};
 use super::report::ReportArguments;
+use super::report::words::span;
 use crate::core::demand::calendar::{Calendar, CalendarSpec};
 use crate::core::demand::forecast::{ProfileForecast, slot_seconds_for};
 use crate::core::demand::outlook::ArrivalForecast as _;
-use crate::core::{Policy, Workload};
+use crate::core::{Policy, ServiceRate, Workload};
 use crate::replay::ScalingPolicy;
 use crate::replay::keda::ScaledObject;
 use crate::replay::policies::{CorePolicy, KedaSqs};
 use crate::replay::recorded::cell_of;
 use crate::replay::run::Cell;
-use crate::replay::scenario::{Keda, Pods, Scenario};
+use crate::replay::scenario::{Keda, Pods, Scenario, ScenarioError, Service};
 use contest::{Contest, Contestant, run_all};
 use figures::Report;
 
@@ -45,11 +46,15 @@ const OF_A_HISTORY: [&str; 15] = [
     "seed",
 ];
 
+/// Share by which a given service rate may be off before it is worth a note.
+const TELLING_DIFFERENCE: f64 = 0.05;
+
 /// Arguments of `backtest`.
 #[derive(Debug, clap::Args)]
 #[command(group(clap::ArgGroup::new("orders").required(true).args(["scenario", "history"])))]
 pub(super) struct BacktestArguments {
-    /// Scenarios to live through in place of a history (docs/scenarios.md)
+    /// Scenarios to live through in place of a history (docs/scenarios.md); their files say days and centre, so flags
+    /// that do are refused beside them
     #[arg(long, num_args = 1.., value_name = "FILE", conflicts_with_all = OF_A_HISTORY)]
     scenario: Vec<PathBuf>,
     /// Orders of the past: CSV with lines `timestamp,count`, local times on a regular grid
@@ -67,8 +72,8 @@ pub(super) struct BacktestArguments {
     /// First day; default: the last 14 days of the history
     #[arg(long, value_name = "DATE", value_parser = date)]
     from: Option<Date>,
-    /// How many days
-    #[arg(long, value_name = "DAYS", allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(1..=i64::from(MOST_DAYS)))]
+    /// How many days; default: to the end of the history, at most 14
+    #[arg(long, value_name = "DAYS", allow_negative_numbers = true, value_parser = super::whole(1, MOST_DAYS))]
     days: Option<u32>,
     /// How orders cluster within a row of the history, whose count stands: variance over mean of a
     /// minute's orders; 1 is evenly at random
@@ -112,7 +117,8 @@ impl BacktestArguments {
         let scenario = Scenario { calendar: calendar.clone(), ..centre.scenario(title, stretch) };
         let start = history.midnight(stretch.start)?;
         let rate = history.rate_at(start);
-        let cell = cell_of(scenario, &history.intervals, history.step_seconds, self.dispersion)?;
+        let cell = cell_of(scenario, &history.intervals, history.step_seconds, self.dispersion)
+            .map_err(|error| of_the_file(path, error))?;
         let bounded = |object: &ScaledObject, ours: Option<&Policy>| {
             let (pods, keda) = centre.bounds(object, rate);
             cell.under(within(pods, ours), cell.scenario().nodes.clone(), keda)
@@ -149,7 +155,7 @@ impl BacktestArguments {
         if let Some(against) = against {
             contestants.extend(keda(against, "against")?);
         }
-        let mut notes: Vec<String> = objects.iter().flat_map(|object| object.notes.clone()).collect();
+        let mut notes = notes_of(&objects, &cell);
         notes.push(learned_note(&history, start));
         notes.extend(history.missing_note());
         let mut assumptions = std::mem::take(&mut centre.assumptions);
@@ -197,8 +203,8 @@ impl BacktestArguments {
             };
             let policy = CorePolicy::ours(&ours);
             contestants.push(Contestant::new("peakscaler", ours, policy));
-            let mut notes: Vec<String> =
-                object.iter().chain(&against).flat_map(|object| object.notes.clone()).collect();
+            let objects: Vec<&ScaledObject> = object.into_iter().chain(against).collect();
+            let mut notes = notes_of(&objects, &cell);
             if cell.scenario().history_days == 0 {
                 notes.push(
                     "the scenario has no history_days: peakscaler runs without a learned forecast".to_owned(),
@@ -272,6 +278,39 @@ fn learned(
     history.before(start).iter().for_each(|interval| forecast.observe(interval));
     workload.set_forecast(Box::new(forecast));
     Ok(workload)
+}
+
+/// A history is no scenario in the eyes of its owner.
+fn of_the_file(path: &std::path::Path, error: ScenarioError) -> anyhow::Error {
+    match error {
+        ScenarioError::Invalid { problems, .. } => {
+            anyhow::anyhow!("{}: {}", path.display(), problems.join("; "))
+        }
+        other @ (ScenarioError::Read { .. } | ScenarioError::Parse { .. } | ScenarioError::Orders { .. }) => {
+            other.into()
+        }
+    }
+}
+
+/// What is to be known of ScaledObjects, and of them in this centre.
+fn notes_of(objects: &[&ScaledObject], cell: &Cell) -> Vec<String> {
+    let of_files = objects.iter().flat_map(|object| object.notes.clone());
+    of_files.chain(objects.iter().filter_map(|object| rate_note(object, &cell.scenario().service))).collect()
+}
+
+/// What is to be said where a trigger of ours is told another service rate than the workers have here.
+fn rate_note(object: &ScaledObject, service: &Service) -> Option<String> {
+    let ServiceRate::PerMinute(rate) = object.ours.as_ref()?.policy.service_rate else { return None };
+    let told = 60.0 * f64::from(service.concurrency) / rate;
+    let off = (told / service.mean_seconds - 1.0).abs() > TELLING_DIFFERENCE;
+    off.then(|| {
+        format!(
+            "serviceRate of {} is {rate} orders a minute, {} an order, and peakscaler plans with it; here an order takes {}: correct serviceRate, or leave it out and it is learned",
+            object.name,
+            span(told),
+            span(service.mean_seconds)
+        )
+    })
 }
 
 fn learned_note(history: &Recorded, start: jiff::Timestamp) -> String {

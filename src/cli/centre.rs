@@ -29,7 +29,7 @@ pub(super) struct CentreArguments {
     #[arg(long, value_name = "DURATION", allow_hyphen_values = true, value_parser = seconds)]
     service_time: Option<f64>,
     /// Orders that one worker works on at once
-    #[arg(long, default_value_t = 1, allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    #[arg(long, default_value_t = 1, allow_negative_numbers = true, value_parser = super::whole(1, 1000))]
     concurrency: u32,
     /// Longest wait before work on an order starts; default: the trigger's targetWait
     #[arg(long, value_name = "DURATION", allow_hyphen_values = true, value_parser = seconds)]
@@ -47,10 +47,10 @@ pub(super) struct CentreArguments {
     #[arg(long, value_name = "DURATION", allow_hyphen_values = true, value_parser = seconds)]
     node_lead: Option<f64>,
     /// Worker pods that fit on one node; default: 4
-    #[arg(long, value_name = "PODS", allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    #[arg(long, value_name = "PODS", allow_negative_numbers = true, value_parser = super::whole(1, 1000))]
     pods_per_node: Option<u32>,
     /// Most nodes that the NodePool's limits allow; default: none
-    #[arg(long, value_name = "NODES", allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "NODES", allow_negative_numbers = true, value_parser = super::whole(1, u32::MAX))]
     node_limit: Option<u32>,
     /// The workers' terminationGracePeriodSeconds; default: 30s
     #[arg(long, value_name = "DURATION", allow_hyphen_values = true, value_parser = seconds)]
@@ -230,7 +230,9 @@ impl CentreArguments {
                 "how long does one order take a worker? a history does not say it, and everything depends on it; give --service-time, such as 20s"
             ),
         };
-        let value = format!("{} of one worker, {} at once", duration::format(mean_seconds), self.concurrency);
+        // a rate that divides no minute has digits that nobody needs
+        let shown = duration::format((mean_seconds * 1000.0).round() / 1000.0);
+        let value = format!("{shown} of one worker, {} at once", self.concurrency);
         sources.say("an order takes", value, source);
         let usual = Service::default();
         let grace = self.grace.or(seen.grace_seconds).unwrap_or(usual.grace_seconds);

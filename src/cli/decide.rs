@@ -160,7 +160,11 @@ fn in_words(line: &[u8], error: &serde_json::Error) -> String {
     let words = without_place(&text)
         .replace("expected u32", "expected a whole number of 0 or above")
         .replace("expected f64", "expected a number")
-        .replace("expected struct ", "expected an object: ");
+        .replace("expected struct ", "expected an object: ")
+        .replace(
+            "failed to find offset component, which is required for parsing a timestamp",
+            "has no offset, must be like 2026-11-27T08:00:00Z or 2026-11-27T09:00:00+01:00",
+        );
     let is_of_a_value =
         error.is_data() && !["missing", "unknown", "duplicate"].iter().any(|start| words.starts_with(start));
     let key = is_of_a_value.then(|| last_key(&line[..error.column().min(line.len())])).flatten();
@@ -225,6 +229,10 @@ mod tests {
                 format!(r#"{at}"replicas":{{"ready":3.5,"wanted":1}}}}"#),
                 "ready: invalid type: floating point `3.5`, expected a whole number of 0 or above (column 52)",
             ),
+            (
+                r#"{"at":"2026-11-27T08:00:00"}"#.to_owned(),
+                "at: has no offset, must be like 2026-11-27T08:00:00Z or 2026-11-27T09:00:00+01:00 (column 27)",
+            ),
             (format!(r#"{at}"queue":{{"visible":4}}}}"#), "missing field `in_flight` (column 50)"),
             (format!(r#"{at}"a at line b":1}}"#), "unknown field `a at line b`, expected one of"),
             (at.to_owned(), "EOF while parsing a value (column 29)"),
@@ -254,6 +262,10 @@ mod tests {
                 "arrivals.count is 1000000000000, must be a number from 0 to 1000000000",
             ),
             (
+                r#""bounds":{"min":4294967295}}"#,
+                "bounds.min is 4294967295, must be a number from 0 to 1000000",
+            ),
+            (
                 r#""replicas":{"ready":4294967295,"pending":1}}"#,
                 "replicas.ready is 4294967295, must be a number from 0 to 1000000",
             ),
@@ -269,6 +281,49 @@ mod tests {
             assert_eq!(answers(&format!("{at}{rest}"))[0]["error"], expected, "{rest}");
         }
         assert!(answers(&format!(r#"{at}"queue":{{"visible":1e9,"in_flight":0}}}}"#))[0]["error"].is_null());
+    }
+
+    #[test]
+    fn what_has_not_come_yet_is_no_observation() {
+        let at = r#"{"at":"2026-11-27T08:00:00Z","#;
+        for (flow, from, to, error) in [
+            ("arrivals", "07:59:00", "08:00:00", None),
+            ("completions", "08:00:30", "08:01:00", None),
+            (
+                "completions",
+                "07:59:00",
+                "08:01:01",
+                Some(
+                    "completions has an interval that ends at 2026-11-27T08:01:01Z, after at (2026-11-27T08:00:00Z); orders are counted when they have come: it must end by at, 60 s later at most where clocks differ",
+                ),
+            ),
+            (
+                "arrivals",
+                "08:00:00",
+                "08:00:00",
+                Some(
+                    "arrivals has an interval from 2026-11-27T08:00:00Z to 2026-11-27T08:00:00Z, must end after it starts",
+                ),
+            ),
+        ] {
+            let interval = format!(r#"{{"from":"2026-11-27T{from}Z","to":"2026-11-27T{to}Z","count":60}}"#);
+            let line = format!(r#"{at}"{flow}":[{interval}]}}"#);
+            assert_eq!(answers(&line)[0]["error"].as_str(), error, "{line}");
+        }
+    }
+
+    #[test]
+    fn a_refused_line_leaves_nothing_behind() {
+        let at = r#"{"at":"2026-11-27T08:00:00Z""#;
+        let later = r#"{"at":"2026-11-27T08:00:05Z","queue":{"visible":40,"in_flight":2}}"#;
+        let ahead =
+            r#""arrivals":[{"from":"2026-11-27T09:00:00Z","to":"2026-11-27T10:00:00Z","count":9000}]}"#;
+        let found = answers(&format!("{at}}}\n{at},{ahead}\n{later}"));
+        assert_eq!(found[1]["line"], 2, "{}", found[1]);
+        assert_eq!(found[2], answers(&format!("{at}}}\n{later}"))[1]);
+        let back = answers(&format!("{later}\n{at}}}"));
+        let expected = "at 2026-11-27T08:00:00Z is before the last observation's 2026-11-27T08:00:05Z; lines are in order of time";
+        assert_eq!(back[1]["error"], expected);
     }
 
     #[test]

@@ -15,7 +15,7 @@ pub(super) struct ExplainArguments {
     #[arg(value_name = "NAMESPACE/NAME")]
     workload: String,
     /// Admin address of the server.
-    #[arg(long, value_name = "URL", env = "PEAKSCALER_ADMIN", default_value = "http://127.0.0.1:9090")]
+    #[arg(long, value_name = "URL", env = "PEAKSCALER_ADMIN", default_value = "http://127.0.0.1:9090", value_parser = base_url)]
     admin: String,
     /// How to say it.
     #[arg(long, value_enum, default_value_t = Output::Text)]
@@ -63,6 +63,14 @@ pub(super) fn run(arguments: &ExplainArguments) -> anyhow::Result<ExitCode> {
     Ok(if refusal.is_none() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
+/// The address as it is given; without `http://` nothing could be asked.
+fn base_url(text: &str) -> Result<String, String> {
+    let is_url = ["http://", "https://"].iter().any(|scheme| text.starts_with(scheme));
+    is_url
+        .then(|| text.to_owned())
+        .ok_or_else(|| format!("{text:?} is not a URL, such as http://127.0.0.1:9090"))
+}
+
 /// Letters, digits, `-` and `.`: nothing that would change the path of the URL.
 fn is_kubernetes_name(name: &str) -> bool {
     !name.is_empty()
@@ -77,4 +85,18 @@ async fn fetch(url: &str) -> anyhow::Result<(reqwest::StatusCode, Vec<u8>)> {
     })?;
     let status = response.status();
     Ok((status, response.bytes().await?.to_vec()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::base_url;
+
+    #[test]
+    fn an_address_without_a_scheme_is_no_url() {
+        assert_eq!(base_url("http://127.0.0.1:9090/").as_deref(), Ok("http://127.0.0.1:9090/"));
+        assert_eq!(
+            base_url("127.0.0.1:9090").unwrap_err(),
+            "\"127.0.0.1:9090\" is not a URL, such as http://127.0.0.1:9090"
+        );
+    }
 }

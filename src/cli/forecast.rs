@@ -133,7 +133,7 @@ fn candidates(forecast: &ProfileForecast) -> Vec<Candidate> {
 }
 
 fn table(slots: &[SlotForecast], zone: &TimeZone) -> Table {
-    let mut table = new_table(&["from", "orders", "q 0.1", "q 0.5", "q 0.9", "q 0.99"]);
+    let mut table = new_compact_table(&["from", "orders", "q 0.1", "q 0.5", "q 0.9", "q 0.99"]);
     for slot in slots {
         let from = slot.from.to_zoned(zone.clone()).strftime("%a %Y-%m-%d %H:%M").to_string();
         let numbers = std::iter::once(slot.mean).chain(slot.quantiles.iter().copied());

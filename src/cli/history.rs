@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde::Serialize;
 
-use super::forecast::{align_left, bar, new_table, read_named, say, time_zone};
+use super::forecast::{align_left, bar, new_compact_table, new_table, read_named, say, time_zone};
 use crate::clock::Clock;
 use crate::core::Flow;
 use crate::history::{Past, Resolution, SeriesKey, Store, StoreError, csv};
@@ -277,11 +277,12 @@ fn flow_word(flow: Flow) -> &'static str {
     }
 }
 
-/// One day of `history show NAMESPACE/NAME`.
+/// One day of `history show NAMESPACE/NAME`; what nobody has told is unknown, not zero.
 #[derive(Debug, Default, Serialize)]
 struct Day {
-    arrivals: f64,
-    completions: f64,
+    arrivals: Option<f64>,
+    completions: Option<f64>,
+    /// Of the arrivals.
     known_hours: f64,
 }
 
@@ -297,26 +298,27 @@ fn show_days(show: &Show, workload: &(String, String), now: Timestamp) -> anyhow
             let day = days.entry(date).or_default();
             match flow {
                 Flow::Arrivals => {
-                    day.arrivals += f64::from(cell.count);
+                    *day.arrivals.get_or_insert(0.0) += f64::from(cell.count);
                     day.known_hours += cell.known(Resolution::Hour);
                 }
-                Flow::Completions => day.completions += f64::from(cell.count),
+                Flow::Completions => *day.completions.get_or_insert(0.0) += f64::from(cell.count),
             }
         }
     }
     if show.output == Output::Json {
         return say(&serde_json::to_string_pretty(&days)?);
     }
-    let most = days.values().map(|day| day.arrivals).fold(1.0, f64::max);
-    let mut table = new_table(&["day", "arrivals", "completions", "hours known", ""]);
+    let most = days.values().filter_map(|day| day.arrivals).fold(1.0, f64::max);
+    let orders = |count: Option<f64>| count.map_or_else(|| "-".to_owned(), |count| format!("{count:.0}"));
+    let mut table = new_compact_table(&["day", "arrivals", "completions", "hours known", ""]);
     align_left(&mut table, 4);
     for (date, day) in &days {
         table.add_row([
             date.strftime("%a %Y-%m-%d").to_string(),
-            format!("{:.0}", day.arrivals),
-            format!("{:.0}", day.completions),
+            orders(day.arrivals),
+            orders(day.completions),
             format!("{:.1}", day.known_hours),
-            bar('█', day.arrivals / most * BAR),
+            bar('█', day.arrivals.unwrap_or(0.0) / most * BAR),
         ]);
     }
     say(&format!("{series}\n{table}"))

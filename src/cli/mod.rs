@@ -39,7 +39,7 @@ enum Command {
     Docs(docs::Args),
     /// Show the main job with no account and no cluster: a simulated centre, scaled in fast motion.
     Demo(demo::DemoArguments),
-    /// Decide line by line: observations in on standard input, decisions out on standard output.
+    /// Decide line by line: observations in on standard input, decisions out on standard output (docs/decide.md).
     Decide(decide::DecideArguments),
     /// Foresee the orders of the hours ahead from a history, and score such forecasts.
     Forecast(forecast::Args),
@@ -82,6 +82,17 @@ impl Cli {
 fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
     use anyhow::Context as _;
     tokio::runtime::Builder::new_multi_thread().enable_all().build().context("starting the runtime")
+}
+
+/// A whole number within bounds, for flags.
+fn whole(least: u32, most: u32) -> impl Fn(&str) -> Result<u32, String> + Clone + Send + Sync + 'static {
+    move |text| {
+        let number = text.parse().ok().filter(|number| (least..=most).contains(number));
+        number.ok_or_else(|| match most {
+            u32::MAX => format!("{text:?} is not a whole number of {least} or above"),
+            _ => format!("{text:?} is not a whole number from {least} to {most}"),
+        })
+    }
 }
 
 /// An error and its causes, those left out whose words it has already.

@@ -42,20 +42,20 @@ pub(super) struct PlanArguments {
     /// The same out of the cluster of the kubeconfig, with nodes' shape and limits, lead times, quotas and `PeakCalendar`s
     #[arg(long, value_name = "NAMESPACE/NAME", value_parser = workload)]
     from_cluster: Option<WorkloadId>,
-    /// Karpenter's NodePool for the workers; default: the trigger's nodePool
-    #[arg(long, value_name = "NAME", requires = "from_cluster")]
+    /// Karpenter's NodePool for the workers, with --from-cluster; default: the trigger's nodePool
+    #[arg(long, value_name = "NAME", conflicts_with = "scaledobject")]
     node_pool: Option<String>,
     /// Known peaks, closures and cut-offs of single dates, as YAML; default: the cluster's, with --from-cluster
     #[arg(long, value_name = "FILE")]
     calendar: Option<PathBuf>,
-    /// Times what such a day ordinarily brings
+    /// Orders as times what such days ordinarily bring; needs --on
     #[arg(long, value_name = "TIMES", requires = "on", allow_negative_numbers = true, value_parser = uplift)]
     uplift: Option<f64>,
     /// The first day planned; default: the day after the history
     #[arg(long, value_name = "DATE", value_parser = date)]
     on: Option<Date>,
     /// How many days
-    #[arg(long, default_value_t = 1, allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(1..=7))]
+    #[arg(long, default_value_t = 1, allow_negative_numbers = true, value_parser = super::whole(1, 7))]
     days: u32,
     /// Quantiles of the demand, ascending
     #[arg(long, value_delimiter = ',', default_value = "0.5,0.9,0.99", value_parser = quantile)]
@@ -67,7 +67,7 @@ pub(super) struct PlanArguments {
     #[arg(long, default_value_t = 0.001, value_name = "SHARE", value_parser = share)]
     allow_late: f64,
     /// Most worker pods that the namespace's `ResourceQuota` allows; default: the cluster's, with --from-cluster
-    #[arg(long, value_name = "PODS", allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "PODS", allow_negative_numbers = true, value_parser = super::whole(1, u32::MAX))]
     quota_pods: Option<u32>,
     #[command(flatten)]
     centre: CentreArguments,

@@ -6,6 +6,7 @@
 
 mod compare;
 mod foreign;
+mod reasons;
 mod settings;
 
 use std::collections::{BTreeMap, HashSet};
@@ -25,6 +26,7 @@ use crate::telemetry::records::{Kept, RecordsError, files_of, read};
 use crate::trigger::scaled_object::load_trigger;
 use crate::trigger::yaml::without_place;
 use compare::{Cause, Change, decide_again};
+use reasons::Reason;
 
 /// Arguments of `replay`.
 #[derive(Debug, clap::Args)]
@@ -35,8 +37,8 @@ pub(super) struct ReplayArguments {
     /// Decide with the settings of this ScaledObject (or bare `metadata:` map) in place of those recorded.
     #[arg(long, value_name = "FILE")]
     trigger: Option<PathBuf>,
-    /// Differences that the table shows; all are counted, and JSON has all.
-    #[arg(long, default_value_t = 20, value_name = "COUNT", allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(0..))]
+    /// Differences shown of each reason; all are counted, and JSON has all.
+    #[arg(long, default_value_t = 5, value_name = "COUNT", allow_negative_numbers = true, value_parser = super::whole(0, u32::MAX))]
     show: u32,
     /// Output format.
     #[arg(long, value_enum, default_value_t = Output::Table)]
@@ -55,6 +57,8 @@ struct Report {
     /// Files that end in the middle.
     cut_off: Vec<String>,
     workloads: Vec<WorkloadReport>,
+    /// The differences in short: one entry for each workload and reason.
+    reasons: Vec<Reason>,
     differences: Vec<Difference>,
 }
 
@@ -144,6 +148,7 @@ fn gather(records: &[PathBuf], settings: Option<&Policy>) -> anyhow::Result<Repo
         }
     }
     report.workloads = workloads.into_values().collect();
+    report.reasons = reasons::gathered(&report.differences);
     Ok(report)
 }
 
@@ -229,23 +234,8 @@ fn text(report: &Report, show: usize) -> String {
     if !report.workloads.is_empty() {
         parts.push(table.to_string());
     }
-    for difference in report.differences.iter().take(show) {
-        let changes: Vec<String> = difference.changes.iter().map(ToString::to_string).collect();
-        let causes: Vec<String> = difference.causes.iter().map(ToString::to_string).collect();
-        parts.push(format!(
-            "{}: {} at {}: {}\n    because {}",
-            difference.place,
-            difference.workload,
-            difference.at,
-            changes.join(", "),
-            causes.join("; ")
-        ));
-    }
-    parts.extend(more(report.differences.len(), show));
-    for Unusable { place, reason } in report.unusable.iter().take(show) {
-        parts.push(format!("{place}: {reason}"));
-    }
-    parts.extend(more(report.unusable.len(), show));
+    parts.extend(reasons::text(&report.reasons, &report.differences, show));
+    parts.extend(reasons::of_unusable(&report.unusable, show));
     for file in &report.cut_off {
         parts.push(format!("note: {file} ends in the middle (still being written, or its writer was killed); what is whole was taken"));
     }

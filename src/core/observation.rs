@@ -66,7 +66,7 @@ pub struct QueueReading {
 pub struct Interval {
     /// Start, included.
     pub from: Timestamp,
-    /// End, excluded; after `from`.
+    /// End, excluded; after `from`, and not after the observation's moment: a minute is allowed for clocks that differ.
     pub to: Timestamp,
     /// Orders in the interval.
     pub count: f64,

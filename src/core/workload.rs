@@ -1,10 +1,11 @@
 //! The state machine of one workload: observations in, decision records out.
 
-mod figures;
+mod check;
 
 use std::sync::Arc;
 
-use self::figures::{figures, shown};
+pub use self::check::ObservationError;
+use self::check::check;
 use super::decided::{Decided, Waits};
 use super::decision::{DecisionRecord, policy_version};
 use super::demand::calendar::{
@@ -15,7 +16,7 @@ use super::demand::forecast::{later, seconds_between};
 use super::demand::ledger::Ledger;
 use super::demand::outlook::{ArrivalForecast, Outlook};
 use super::demand::present::Present;
-use super::observation::{Interval, LeadTimes, NodeSlots, Observation, Replicas};
+use super::observation::{LeadTimes, NodeSlots, Observation, Replicas};
 use super::plan::decide::whole;
 use super::plan::lumps::{Slack, room_for};
 use super::plan::reason::sentence;
@@ -24,7 +25,7 @@ use super::plan::tuning::{
     BUSY_DEVIATIONS, CYCLE_SECONDS, FIRST_RATE_SECONDS, FIRST_REPLICAS, HORIZON_LIMIT_SECONDS,
     HORIZON_SECONDS, LONGEST_HOLD_SECONDS, SETTLED_ONE_SHARE, SETTLED_SECONDS, WAIT_RESERVE,
 };
-use super::plan::{Fleet, Service, Situation, decide_silently};
+use super::plan::{Deadline, Fleet, Service, Situation, decide_silently};
 use super::policy::Policy;
 
 /// All that is remembered of one workload between two observations.
@@ -47,39 +48,6 @@ pub struct Workload {
     visibility_timeout_seconds: Option<f64>,
     waits: Waits,
     decided: Decided,
-}
-
-/// Why an observation was refused; nothing of it was taken in.
-#[derive(Debug, Clone, PartialEq, thiserror::Error)]
-pub enum ObservationError {
-    /// Time went back.
-    #[error("at {at} is before the last observation's {last}; lines are in order of time")]
-    TimeWentBack {
-        /// Of this observation.
-        at: jiff::Timestamp,
-        /// Of the one before.
-        last: jiff::Timestamp,
-    },
-    /// A figure is not finite, negative, or more than there can be.
-    #[error("{field} is {}, must be a number from 0 to {most}", shown(*value))]
-    NotACount {
-        /// The field's path.
-        field: &'static str,
-        /// What came.
-        value: f64,
-        /// The most there can be.
-        most: f64,
-    },
-    /// An interval's end is not after its start.
-    #[error("{field} has an interval from {from} to {to}, must end after it starts")]
-    EmptyInterval {
-        /// `arrivals` or `completions`.
-        field: &'static str,
-        /// Start.
-        from: jiff::Timestamp,
-        /// End.
-        to: jiff::Timestamp,
-    },
 }
 
 impl Workload {
@@ -179,7 +147,7 @@ impl Workload {
     /// # Errors
     /// As [`Self::step`].
     pub fn step_silently(&mut self, observation: &Observation) -> Result<DecisionRecord, ObservationError> {
-        self.check(observation)?;
+        check(observation, self.now)?;
         let now = seconds(observation.at);
         self.take_in(observation, now);
         let situation = self.situation(observation.at, now);
@@ -245,12 +213,7 @@ impl Workload {
         let deadlines = self.deadlines.upcoming(at, &self.policy, self.calendar.cut_offs());
         let pod_lead_seconds = self.lead_times.pod_seconds.unwrap_or(self.policy.pod_lead_seconds);
         let node_lead_seconds = self.lead_times.node_seconds.unwrap_or(self.policy.node_lead_seconds);
-        let horizon = next_due(&deadlines)
-            .map_or(0.0, |deadline| deadline.dispatch_in_seconds + 60.0)
-            .clamp(HORIZON_SECONDS, HORIZON_LIMIT_SECONDS)
-            .max(
-                self.policy.target_wait_seconds.unwrap_or(0.0) + pod_lead_seconds + node_lead_seconds + 900.0,
-            );
+        let horizon = self.horizon_seconds(&deadlines, (pod_lead_seconds, node_lead_seconds));
         let (mut outlook, forecast_distrust) = self.outlook(at, &present, horizon);
         if let Some((orders, seconds)) = self.ledger.delayed(&present) {
             outlook.expect_at_least(orders, seconds);
@@ -305,6 +268,18 @@ impl Workload {
             unlearned_replicas: self.unlearned_replicas(now, &service),
             contention_replicas: self.ledger.contention(now),
         }
+    }
+
+    /// How far ahead arrivals are to be foreseen: to the next dispatch, and to where an order that comes once a worker
+    /// wanted now is there has waited.
+    fn horizon_seconds(&self, deadlines: &[Deadline], leads: (f64, f64)) -> f64 {
+        let (pod_lead_seconds, node_lead_seconds) = leads;
+        next_due(deadlines)
+            .map_or(0.0, |deadline| deadline.dispatch_in_seconds + 60.0)
+            .clamp(HORIZON_SECONDS, HORIZON_LIMIT_SECONDS)
+            .max(
+                self.policy.target_wait_seconds.unwrap_or(0.0) + pod_lead_seconds + node_lead_seconds + 900.0,
+            )
     }
 
     /// For how long what was wanted is held. A worker that goes finishes its order: one that comes in its place
@@ -466,27 +441,5 @@ impl Workload {
         ready_in_seconds.extend((0..unborn).map(|_| pod_lead + CYCLE_SECONDS / 3.0));
         ready_in_seconds.sort_by(f64::total_cmp);
         Some(Fleet { ready: replicas.ready, ready_in_seconds, pending: replicas.pending })
-    }
-
-    fn check(&self, observation: &Observation) -> Result<(), ObservationError> {
-        if seconds(observation.at) < self.now {
-            let last = jiff::Timestamp::from_duration(jiff::SignedDuration::from_secs_f64(self.now));
-            return Err(ObservationError::TimeWentBack {
-                at: observation.at,
-                last: last.unwrap_or_default(),
-            });
-        }
-        for (field, intervals) in
-            [("arrivals", &observation.arrivals), ("completions", &observation.completions)]
-        {
-            if let Some(Interval { from, to, .. }) = intervals.iter().find(|one| one.from >= one.to) {
-                return Err(ObservationError::EmptyInterval { field, from: *from, to: *to });
-            }
-        }
-        let mut figures = figures(observation);
-        match figures.find(|(_, value, most)| !(0.0..=*most).contains(value)) {
-            Some((field, value, most)) => Err(ObservationError::NotACount { field, value, most }),
-            None => Ok(()),
-        }
     }
 }

@@ -26,10 +26,11 @@ pub fn cell_of(
     dispersion: f64,
 ) -> Result<Cell, ScenarioError> {
     let rates = rates(scenario.origin(), index(scenario.end() / (60 * SECOND)), history, step_seconds);
-    let most = rates.chunks(MINUTES_A_DAY).map(|day| day.iter().sum()).fold(0.0, f64::max);
-    if most > MOST_ORDERS_A_DAY {
+    let days = (0..).zip(rates.chunks(MINUTES_A_DAY).map(|day| day.iter().sum::<f64>()));
+    if let Some((day, orders)) = days.into_iter().find(|(_, orders)| *orders > MOST_ORDERS_A_DAY) {
+        let date = scenario.start.saturating_add(jiff::Span::new().days(day));
         let problem =
-            format!("orders: {most:.0} on one day, must be {MOST_ORDERS_A_DAY} at most to be lived through");
+            format!("orders: {orders:.0} on {date}, must be {MOST_ORDERS_A_DAY} at most to be lived through");
         return Err(ScenarioError::Invalid { name: scenario.name, problems: vec![problem] });
     }
     let rows = rows(scenario.origin(), history);
@@ -138,7 +139,7 @@ mod tests {
         let scenario = Scenario { days: 1, warm_up_days: 0, ..Scenario::default() };
         let many: Vec<Interval> = (0..24).map(|at| hour(scenario.origin(), at, 1e12)).collect();
         let error = cell_of(scenario, &many, 3600, 1.0).err().map(|error| error.to_string());
-        let expected = "scenario ordinary: orders: 23750000000000 on one day, must be 5000000 at most to be lived through";
+        let expected = "scenario ordinary: orders: 23750000000000 on 2026-11-21, must be 5000000 at most to be lived through";
         assert_eq!(error.as_deref(), Some(expected));
     }
 

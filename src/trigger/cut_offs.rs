@@ -48,12 +48,7 @@ pub(crate) fn format(cut_offs: &[CutOff]) -> String {
 }
 
 fn format_one(cut_off: &CutOff) -> String {
-    let days = if cut_off.weekdays == [true; 7] {
-        "daily".to_owned()
-    } else {
-        let named = DAYS.iter().zip(cut_off.weekdays).filter(|(_, collects)| *collects).map(|(day, _)| *day);
-        named.collect::<Vec<_>>().join(",")
-    };
+    let days = if cut_off.weekdays == [true; 7] { "daily".to_owned() } else { named(cut_off.weekdays) };
     let minutes = cut_off.at_seconds_of_day / 60;
     format!(
         "{} {days} {:02}:{:02}+{}",
@@ -62,6 +57,23 @@ fn format_one(cut_off: &CutOff) -> String {
         minutes % 60,
         duration::format(cut_off.within_seconds)
     )
+}
+
+/// Weekdays as a list, three and more in a row as a range: `Mon-Fri,Sun`.
+fn named(weekdays: [bool; 7]) -> String {
+    let runs = weekdays.chunk_by(|one, other| one == other);
+    let mut first = 0;
+    let mut words = Vec::new();
+    for run in runs {
+        let days = &DAYS[first..first + run.len()];
+        first += run.len();
+        match (run[0], days) {
+            (true, [from, _, .., to]) if days.len() > 2 => words.push(format!("{from}-{to}")),
+            (true, days) => words.extend(days.iter().map(|day| (*day).to_owned())),
+            (false, _) => {}
+        }
+    }
+    words.join(",")
 }
 
 fn collide(one: &CutOff, other: &CutOff) -> bool {
@@ -211,6 +223,22 @@ mod tests {
             ("daily", "xxxxxxx"),
         ] {
             assert_eq!(days(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn days_in_a_row_are_written_as_a_range() {
+        for (text, expected) in [
+            ("Mon-Fri", "Mon-Fri"),
+            ("Mon,Tue", "Mon,Tue"),
+            ("Fri-Mon", "Mon,Fri-Sun"),
+            ("Mon,Wed,Sat", "Mon,Wed,Sat"),
+            ("Mon-Sun", "daily"),
+        ] {
+            let parsed = parse(&format!("DPD {text} 14:00+45m")).unwrap();
+            let written = format(&parsed);
+            assert_eq!(written, format!("DPD {expected} 14:00+45m"));
+            assert_eq!(parse(&written).unwrap(), parsed);
         }
     }
 

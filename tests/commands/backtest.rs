@@ -92,6 +92,15 @@ fn another_scaled_object_may_be_compared() {
         0,
     );
     assert_eq!(json(&ours)["contests"][0]["runs"][0]["name"], "now: peakscaler");
+    // workers as they are told, and others
+    let told = OURS.replace("targetWait", "serviceRate: \"7\"\n        targetWait");
+    folder.write("told.yaml", &told);
+    for (flags, noted) in [("", false), ("--service-time 60s", true)] {
+        let command = format!("backtest --history orders.csv --scaledobject told.yaml --days 1 {flags}");
+        let text = folder.says(&command, 0);
+        let note = "note: serviceRate of shop/pickers is 7 orders a minute, 8.6 s an order";
+        assert_eq!(text.contains(note), noted, "{text}");
+    }
 }
 
 #[test]

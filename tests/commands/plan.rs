@@ -50,6 +50,10 @@ fn the_plan_is_hour_by_hour_at_each_quantile() {
             hour["orders"].as_array().unwrap().iter().map(|at| at.as_f64().unwrap()).collect();
         assert!(orders.is_sorted() && orders.len() == 3, "{hour}");
     }
+    for level in 0..3 {
+        let came: u64 = hours.iter().map(|hour| hour["orders"][level].as_u64().unwrap()).sum();
+        assert_eq!(Some(came), report["totals"][level]["orders"].as_u64(), "whole orders, and all of them");
+    }
     let noon = &hours[12];
     assert!((60.0..110.0).contains(&noon["orders"][0].as_f64().unwrap()), "four rows of 20: {noon}");
     assert!(noon["pods"][0].as_u64().unwrap() >= 1, "{noon}");
@@ -210,6 +214,10 @@ fn bad_input_is_named() {
         USUAL.replace(" --service-time 60s", ""),
         format!("{USUAL} --calendar missing.yaml"),
         format!("{USUAL} --node-limit 0"),
+        format!("{USUAL} --days two"),
+        format!("{USUAL} --node-pool workers"),
+        format!("{USUAL} --on 2026-10-01"),
+        format!("{} --on 2026-11-06", USUAL.replace("orders.csv", "day.csv")),
         USUAL.replace(" --scaledobject ours.yaml", ""),
         format!("{USUAL} --from-cluster shop/pickers"),
         USUAL.replace("ours.yaml", "cron.yaml"),

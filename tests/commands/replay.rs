@@ -78,11 +78,25 @@ fn other_settings_are_compared() {
     folder.write("records.ndjson", &lines(&records(&Policy::default())));
     folder.write("ours.yaml", &OURS.replace("maxReplicas: \"30\"", "maxReplicas: \"4\""));
     let text = folder.says("replay records.ndjson --trigger ours.yaml --show 3", 1);
-    assert!(
-        text.contains("because of the configuration:") && text.contains("maxReplicas 100 -> 4"),
-        "{text}"
+    let told = |part: &str| text.matches(part).count();
+    assert_eq!(
+        (told("of the configuration:"), told("maxReplicas 100 -> 4")),
+        (1, 1),
+        "one reason, once: {text}"
     );
-    assert!(text.contains("more; --show"), "{text}");
+    assert_eq!(told("(reason 1) at"), 3, "{text}");
+    let report = json(&folder.says("replay records.ndjson --trigger ours.yaml --output json", 1));
+    let (reason, all) = (&report["reasons"][0], report["differences"].as_array().unwrap());
+    assert_eq!(report["reasons"].as_array().unwrap().len(), 1);
+    assert_eq!(reason["differ"].as_u64(), Some(all.len() as u64));
+    assert_eq!((&reason["first"], &reason["last"]), (&all[0]["at"], &all[all.len() - 1]["at"]));
+    assert!(reason["replicas_differ"].as_u64() > Some(0), "{reason}");
+    let more = format!("and {} more; --show {} tells all of reason 1", all.len() - 3, all.len());
+    assert!(text.contains(&more), "{text}");
+    let row = text.lines().find(|line| line.contains("maxReplicas 100 -> 4")).unwrap();
+    for part in [&reason["first"], &reason["last"]] {
+        assert!(row.contains(part.as_str().unwrap()), "{row}");
+    }
 }
 
 #[test]
@@ -100,6 +114,17 @@ fn what_cannot_be_taken_again_is_named() {
     ] {
         assert!(text.contains(part), "{part}\n{text}");
     }
+    let mut none = records(&Policy::default());
+    for record in &mut none {
+        record.as_object_mut().unwrap().remove("policy");
+    }
+    folder.write("none.ndjson", &lines(&none));
+    let text = folder.says("replay none.ndjson", 2);
+    assert!(
+        text.starts_with("none.ndjson:1 and 9 more, the last at none.ndjson:10: has no policy"),
+        "{text}"
+    );
+    assert_eq!(text.matches("has no policy").count(), 1, "{text}");
     folder.write("empty.ndjson", "\n");
     for (file, expected) in [
         (

@@ -9,5 +9,6 @@ mod draw;
 mod forecast;
 mod properties;
 mod series;
+mod situations;
 mod world;
 mod worlds;

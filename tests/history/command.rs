@@ -56,6 +56,14 @@ fn what_is_put_in_is_shown_and_comes_out_again() {
     assert!(table.contains("shop/pickers") && table.contains("99.0 %"), "{table}");
     let days = text(&history(&state, &["show", "shop/pickers"]));
     assert!(days.matches('█').count() > 40 * 30, "{days}");
+    let days: serde_json::Value =
+        serde_json::from_str(&text(&history(&state, &["show", "shop/pickers", "--output", "json"]))).unwrap();
+    for day in days.as_object().unwrap().values() {
+        assert!(
+            day["arrivals"].is_number() && day["completions"].is_null(),
+            "nobody told what was done: {day}"
+        );
+    }
 }
 
 #[test]

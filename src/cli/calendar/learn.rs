@@ -58,6 +58,7 @@ pub(super) fn run(arguments: &LearnArguments) -> anyhow::Result<ExitCode> {
         );
     }
     match arguments.output {
+        LearnOutput::Table if measured.is_empty() => {}
         LearnOutput::Table => say(&table(&measured, &zone))?,
         LearnOutput::Json => {
             let lines: Vec<_> =

@@ -90,6 +90,12 @@ impl Recorded {
         Ok((begin, end.date()))
     }
 
+    /// Its first whole day and its last one.
+    pub(in crate::cli) fn known_days(&self) -> anyhow::Result<(Date, Date)> {
+        let (begin, end) = self.whole_days()?;
+        Ok((begin, end.yesterday()?))
+    }
+
     /// The day after the last whole one.
     pub(in crate::cli) fn end(&self) -> anyhow::Result<Date> {
         Ok(self.whole_days()?.1)

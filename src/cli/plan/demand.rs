@@ -53,9 +53,7 @@ impl Demand {
         }
         intervals.iter().filter(|one| one.to <= start).for_each(|one| forecast.observe(one));
         let horizon = end.duration_since(start).as_secs_f64();
-        let slots = forecast
-            .slots(start, horizon, levels)
-            .with_context(|| format!("{}, before {on}", history.path().display()))?;
+        let slots = forecast.slots(start, horizon, levels).with_context(|| too_little(history, on))?;
         ensure!(!slots.is_empty(), "the forecast sees nothing on {on}");
         if let Err(distrust) = forecast.trusted(start) {
             notes.push(format!("the planner would not lean on this forecast: {distrust}"));
@@ -72,6 +70,25 @@ impl Demand {
     pub(super) fn first_rate(&self, level: usize) -> f64 {
         let hour = self.start + jiff::SignedDuration::from_hours(1);
         self.paths[level].iter().filter(|one| one.from < hour).map(|one| one.count).sum::<f64>() / 3600.0
+    }
+}
+
+/// What a forecast that cannot be made has to learn from.
+fn too_little(history: &Recorded, on: Date) -> String {
+    let shown = history.path().display();
+    match history.known_days() {
+        Ok((first, last)) if last.tomorrow().is_ok_and(|next| next < on) => format!(
+            "{shown} has whole days from {first} to {last}, and is moved by whole weeks to end before {on}: give a longer history"
+        ),
+        Ok((first, last)) if last < on => {
+            format!(
+                "{shown} has whole days from {first} to {last}: too few before {on}, give a longer history"
+            )
+        }
+        Ok((first, last)) => format!(
+            "{shown} has whole days from {first} to {last}: too few before {on}, give a longer history or a later --on"
+        ),
+        Err(error) => error.to_string(),
     }
 }
 

@@ -72,7 +72,7 @@ pub(super) struct Total {
     /// Of the orders.
     pub(super) quantile: f64,
     /// Orders that come.
-    pub(super) orders: f64,
+    pub(super) orders: u32,
     /// Late orders within the limits.
     pub(super) late: u32,
     /// Late orders without limits: pods and nodes need their time all the same.
@@ -125,7 +125,7 @@ pub(super) struct HourReport {
     /// Its start.
     pub(super) from: Timestamp,
     /// Orders that come.
-    pub(super) orders: Vec<f64>,
+    pub(super) orders: Vec<u32>,
     /// Most pods wanted.
     pub(super) pods: Vec<u32>,
     /// Most nodes, those on their way included.
@@ -155,10 +155,10 @@ impl Report {
         let mut notes = demand.notes.clone();
         notes.extend(changed_clocks(demand, runs[0].cell.scenario()));
         notes.extend(object.notes.iter().cloned());
-        notes.push(
-            "each hour is taken at its own quantile; a whole day at 0.9 comes less often than one day in ten"
-                .to_owned(),
-        );
+        notes.push(format!(
+            "each hour is taken at its own quantile; that all hours of a day reach theirs at {} is rarer than that one does",
+            arguments.at
+        ));
         let killed = runs[deciding].within.score.killed;
         let about_killed = about_killed(killed, runs[deciding].cell.scenario());
         let by_kills = about_killed.is_some();
@@ -212,17 +212,17 @@ impl Gather<'_> {
         timestamp(self.demand.start, time)
     }
 
-    fn too_many(&self, late: u32, orders: f64) -> bool {
-        f64::from(late) > self.arguments.allow_late * orders && late > 0
+    fn too_many(&self, late: u32, orders: u32) -> bool {
+        f64::from(late) > self.arguments.allow_late * f64::from(orders) && late > 0
     }
 
     fn totals(&self) -> Vec<Total> {
         let price = self.arguments.centre.price_per_node_hour;
-        let totals = self.runs.iter().zip(&self.demand.levels).zip(&self.demand.paths);
+        let totals = self.runs.iter().zip(&self.demand.levels);
         totals
-            .map(|((run, quantile), path)| Total {
+            .map(|(run, quantile)| Total {
                 quantile: *quantile,
-                orders: path.iter().map(|one| one.count).sum(),
+                orders: count(run.cell.orders().len()),
                 late: run.within.score.late,
                 late_without_limits: run.free.score.late,
                 peak_replicas: run.free.score.peak_replicas,
@@ -266,7 +266,7 @@ impl Gather<'_> {
                     orders: figures(|row| row.1),
                     lost: figures(|row| row.2),
                     lost_without_limits: figures(|row| row.3),
-                    fails: self.too_many(*lost, f64::from(*orders)),
+                    fails: self.too_many(*lost, *orders),
                 }
             })
             .collect()
@@ -282,7 +282,7 @@ impl Gather<'_> {
                         |run: &LevelRun| run.free.between(from, to).iter().map(value).max().unwrap_or(0);
                     self.runs.iter().map(most).collect()
                 };
-                let orders = self.orders(from, to);
+                let orders: Vec<u32> = self.runs.iter().map(|run| orders_in(run, from, to)).collect();
                 let late: Vec<u32> = self.runs.iter().map(|run| late_in(run, from, to)).collect();
                 HourReport {
                     from: self.at(from),
@@ -295,16 +295,6 @@ impl Gather<'_> {
                 }
             })
             .collect()
-    }
-
-    /// Orders foreseen in an hour, by level; a slot may reach into the next.
-    fn orders(&self, from: Millis, to: Millis) -> Vec<f64> {
-        let (from, to) = (self.at(from), self.at(to));
-        let overlap = |one: &crate::core::Interval| {
-            let shared = one.to.min(to).duration_since(one.from.max(from)).as_secs_f64().max(0.0);
-            one.count * shared / one.to.duration_since(one.from).as_secs_f64()
-        };
-        self.demand.paths.iter().map(|path| path.iter().map(overlap).sum()).collect()
     }
 
     /// Without a target wait nothing is due between a day's last cut-off and the next one's: where orders wait at
@@ -365,6 +355,12 @@ fn changed_clocks(demand: &Demand, scenario: &Scenario) -> Option<String> {
     let hours = demand.end.duration_since(demand.start).as_secs_f64() / 3600.0;
     (!changes.is_empty())
         .then(|| format!("the clocks change on {}: {hours} hours are planned", changes.join(" and ")))
+}
+
+/// Orders that come in a time. What is foreseen is no whole number; these are the ones that may be late.
+fn orders_in(run: &LevelRun, from: Millis, to: Millis) -> u32 {
+    let arrivals = &run.cell.orders().arrivals;
+    count(arrivals.partition_point(|at| *at < to) - arrivals.partition_point(|at| *at < from))
 }
 
 fn late_in(run: &LevelRun, from: Millis, to: Millis) -> u32 {

@@ -12,11 +12,7 @@ pub(super) fn page(report: &Report, zone: &TimeZone) -> String {
     for sentence in &report.sentences {
         page.verdict(sentence, report.fails);
     }
-    page.paragraph(&format!(
-        "Figures and lines are quantiles {} of the demand; what fails at {} stands out.",
-        report.levels(),
-        report.at
-    ));
+    page.paragraph(&report.legend("what stands out as failing"));
     charts(&mut page, report, zone);
     let tables = [
         ("In all", report.total_rows()),
@@ -72,7 +68,7 @@ fn charts(page: &mut Page, report: &Report, zone: &TimeZone) {
         }
         .html()
     };
-    page.html(&draw("Orders in the hour", None, &|hour, index| hour.orders[index]));
+    page.html(&draw("Orders in the hour", None, &|hour, index| f64::from(hour.orders[index])));
     let pods = level(&["maxReplicaCount", "maxReplicas", "ResourceQuota (pods)", "NodePool limit (pods)"]);
     page.html(&draw("Pods needed, most in the hour", pods, &|hour, index| f64::from(hour.pods[index])));
     let nodes = level(&["NodePool limit (nodes)"]);

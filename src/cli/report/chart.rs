@@ -57,20 +57,22 @@ impl Chart<'_> {
         let mut html = format!("<figure><figcaption>{title}{}</figcaption>\n", self.legend());
         let _ = write!(html, "<svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" aria-label=\"{title}\">");
         self.axes(&mut html, top);
-        if let Some((name, level)) = &self.level {
-            let y = y(*level, top);
-            let _ = write!(
-                html,
-                "<path class=\"level\" d=\"M{LEFT},{y:.1}H{:.1}\"/><text class=\"level\" x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\">{}</text>",
-                WIDTH - RIGHT,
-                WIDTH - RIGHT,
-                y - 4.0,
-                escape(name)
-            );
+        let right = WIDTH - RIGHT;
+        let level = self.level.as_ref().map(|(name, level)| (name, y(*level, top)));
+        if let Some((_, y)) = level {
+            let _ = write!(html, "<path class=\"level\" d=\"M{LEFT},{y:.1}H{right:.1}\"/>");
         }
         // the first line lies on top: it is the one that is compared with
         for (index, line) in self.lines.iter().enumerate().rev() {
             let _ = write!(html, "<path class=\"line s{index}\" d=\"{}\"/>", self.path(line, top));
+        }
+        // above the lines, which would strike it out
+        if let Some((name, y)) = level {
+            let (up, name) = (y - 4.0, escape(name));
+            let _ = write!(
+                html,
+                "<text class=\"level\" x=\"{right:.1}\" y=\"{up:.1}\" text-anchor=\"end\">{name}</text>"
+            );
         }
         html.push_str("</svg></figure>\n");
         html

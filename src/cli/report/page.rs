@@ -4,6 +4,9 @@ use std::fmt::Write as _;
 
 const STYLE: &str = include_str!("style.css");
 
+/// Longest cell, in characters, that stays on one line where the table is wider than the page.
+const LONGEST_FIGURE: usize = 24;
+
 /// A page that is being written.
 pub(in crate::cli) struct Page {
     title: String,
@@ -62,7 +65,8 @@ impl Page {
         for (index, row) in rows.iter().enumerate() {
             self.body.push_str(if marked(index) { "<tr class=\"bad\">" } else { "<tr>" });
             for cell in row {
-                let _ = write!(self.body, "<td>{}</td>", escape(cell));
+                let tag = if cell.chars().count() > LONGEST_FIGURE { "td class=\"long\"" } else { "td" };
+                let _ = write!(self.body, "<{tag}>{}</td>", escape(cell));
             }
             self.body.push_str("</tr>\n");
         }

@@ -66,16 +66,42 @@ fn a_burst_brings_its_orders() {
 
 /// The error of a scenario of one day whose trace has these counts, one an hour from midnight on.
 fn refusal(counts: &[&str], median_day_orders: Option<f64>) -> String {
+    let rows = counts.iter().enumerate().map(|(hour, count)| format!("2026-11-27T{hour:02}:00:00,{count}\n"));
+    refusal_of(&rows.collect::<String>(), median_day_orders)
+}
+
+/// The error of a scenario of one day whose trace has these rows.
+fn refusal_of(rows: &str, median_day_orders: Option<f64>) -> String {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("trace.csv");
-    let rows = counts.iter().enumerate().map(|(hour, count)| format!("2026-11-27T{hour:02}:00:00,{count}\n"));
-    std::fs::write(&path, format!("timestamp,count\n{}", rows.collect::<String>())).unwrap();
+    std::fs::write(&path, format!("timestamp,count\n{rows}")).unwrap();
     let orders =
         OrderSource::Trace(Trace { path, from: None, median_day_orders, dispersion: 1.0, smooth: false });
     let scenario = Scenario { days: 1, orders, ..Scenario::default() };
     let Err(ScenarioError::Orders { source, .. }) = Orders::draw(&scenario) else { return String::new() };
     let message = source.to_string();
     message.split_once("trace.csv:").map_or(message.clone(), |(_, message)| message.to_owned())
+}
+
+#[test]
+fn a_row_off_the_grid_of_a_trace_is_named_by_what_is_wrong_with_it() {
+    for (third, expected) in [
+        (
+            "2026-11-27T03:00:00",
+            "4: there is no row for 2026-11-27T02:00:00, the next is 2026-11-27T03:00:00; a row that is missing is unknown, not zero: write its count (0 where closed)",
+        ),
+        (
+            "2026-11-27T00:00:00",
+            "4: timestamp 2026-11-27T00:00:00 comes after 2026-11-27T01:00:00; rows must ascend",
+        ),
+        (
+            "2026-11-27T01:30:00",
+            "4: timestamp 2026-11-27T01:30:00 is not on the grid, the next would be 2026-11-27T02:00:00",
+        ),
+    ] {
+        let rows = format!("2026-11-27T00:00:00,1\n2026-11-27T01:00:00,1\n{third},1\n");
+        assert_eq!(refusal_of(&rows, None), expected);
+    }
 }
 
 #[test]

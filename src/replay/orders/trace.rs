@@ -132,7 +132,7 @@ impl Trace {
                 && time.duration_since(last) != last.duration_since(before)
             {
                 let expected = last.saturating_add(last.duration_since(before));
-                return Err(wrong(line, format!("timestamp {time} must be {expected}: the grid is regular")));
+                return Err(wrong(line, off_grid(time, last, expected)));
             }
             times.push(time);
             counts.push(count);
@@ -164,5 +164,18 @@ fn scale_to(bins: &mut [f64], bins_a_day: usize, wanted: f64) {
         for count in bins.iter_mut() {
             *count *= factor;
         }
+    }
+}
+
+/// What is wrong with a row's time, `expected` being the one after `last` on the grid.
+fn off_grid(time: DateTime, last: DateTime, expected: DateTime) -> String {
+    if time <= last {
+        format!("timestamp {time} comes after {last}; rows must ascend")
+    } else if time > expected {
+        format!(
+            "there is no row for {expected}, the next is {time}; a row that is missing is unknown, not zero: write its count (0 where closed)"
+        )
+    } else {
+        format!("timestamp {time} is not on the grid, the next would be {expected}")
     }
 }

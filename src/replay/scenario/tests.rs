@@ -61,6 +61,10 @@ fn what_is_wrong_is_named_by_its_field() {
             "sensors.throughput_blackouts[0].hours: 0",
         ),
         (
+            "service: {slow: [{window: {from_hour: 24, hours: 1}, factor: 2}]}",
+            "service.slow[0].from_hour: 24 must be 0 to below 24",
+        ),
+        (
             "calendar: {peaks: [{name: sale, from: 2026-11-27, to: 2026-11-26, uplift: 2}]}",
             "calendar.peaks[0].to: is 2026-11-26",
         ),
@@ -68,6 +72,12 @@ fn what_is_wrong_is_named_by_its_field() {
         let message = Scenario::parse(text).unwrap_err().to_string();
         assert!(message.contains(named), "{text}: {message}");
     }
+}
+
+#[test]
+fn a_default_that_follows_from_a_wrong_figure_is_no_problem_of_its_own() {
+    let wrong = Scenario::parse("orders: {generator: {orders_per_day: -3}}").unwrap_err().to_string();
+    assert!(wrong.contains("orders_per_day: -3") && !wrong.contains("imports"), "{wrong}");
 }
 
 #[test]

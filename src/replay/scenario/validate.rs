@@ -34,7 +34,12 @@ impl Problems {
     }
 
     fn window(&mut self, field: &str, window: &Window, days: u32) {
-        self.not_negative(&format!("{field}.from_hour"), window.from_hour);
+        self.require(
+            (0.0..24.0).contains(&window.from_hour),
+            &format!("{field}.from_hour"),
+            shown(window.from_hour),
+            "0 to below 24",
+        );
         self.positive(&format!("{field}.hours"), window.hours);
         if let Some(day) = window.day {
             self.require(day < days, &format!("{field}.day"), day, &format!("below days ({days})"));
@@ -225,17 +230,7 @@ impl Generator {
         problems.at_most("orders.generator.day_deviation", self.day_deviation, MOST_DEVIATION);
         problems.at_most("orders.generator.wander_deviation", self.wander_deviation, MOST_DEVIATION);
         problems.positive("orders.generator.wander_half_life_hours", self.wander_half_life_hours);
-        let imports = self.imports();
-        problems.at_most("orders.generator.imports.per_day", imports.per_day, MOST_ORDERS_A_DAY);
-        problems.at_most("orders.generator.imports.orders", imports.orders, MOST_ORDERS_A_DAY);
-        let imported = imports.per_day * imports.orders;
-        problems.require(
-            imported <= self.orders_per_day || self.orders_per_day <= 0.0,
-            "orders.generator.imports",
-            format!("{} orders a day (per_day times orders)", shown(imported)),
-            &format!("at most orders_per_day ({}), which they are a part of", self.orders_per_day),
-        );
-        problems.positive("orders.generator.imports.over_seconds", imports.over_seconds);
+        self.check_imports(problems);
         for (index, burst) in self.bursts.iter().enumerate() {
             let field = format!("orders.generator.bursts[{index}]");
             problems.require(
@@ -265,5 +260,20 @@ impl Generator {
                 problems.at_most(&field, *factor, most.floor());
             }
         }
+    }
+
+    fn check_imports(&self, problems: &mut Problems) {
+        // those left out follow from orders_per_day, which is checked
+        let Some(imports) = &self.imports else { return };
+        problems.at_most("orders.generator.imports.per_day", imports.per_day, MOST_ORDERS_A_DAY);
+        problems.at_most("orders.generator.imports.orders", imports.orders, MOST_ORDERS_A_DAY);
+        let imported = imports.per_day * imports.orders;
+        problems.require(
+            imported <= self.orders_per_day || self.orders_per_day <= 0.0,
+            "orders.generator.imports",
+            format!("{} orders a day (per_day times orders)", shown(imported)),
+            &format!("at most orders_per_day ({}), which they are a part of", self.orders_per_day),
+        );
+        problems.positive("orders.generator.imports.over_seconds", imports.over_seconds);
     }
 }

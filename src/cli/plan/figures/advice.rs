@@ -16,7 +16,7 @@ pub(super) fn sentences(report: &Report, raises: &[Raise], zone: &TimeZone) -> V
             "At quantile {} nothing fails: {} of {} late, {} and {} at the peak.",
             report.at,
             grouped(total.late),
-            counted(whole(total.orders) as usize, "order"),
+            counted(total.orders as usize, "order"),
             counted(total.peak_replicas as usize, "replica"),
             counted(total.peak_nodes as usize, "node"),
         );
@@ -102,7 +102,7 @@ fn tight(report: &Report, raises: &[Raise]) -> Option<String> {
     if last == report.deciding || total.late == 0 {
         return None;
     }
-    let share = percent(f64::from(total.late) / total.orders.max(1.0));
+    let share = percent(f64::from(total.late) / f64::from(total.orders.max(1)));
     let remedy = if raises.is_empty() {
         String::new()
     } else {
@@ -127,8 +127,4 @@ pub(super) fn clock(at: Timestamp, report: &Report, zone: &TimeZone) -> String {
 fn end_clock(at: Timestamp, report: &Report, zone: &TimeZone) -> String {
     let text = clock(at, report, zone);
     if report.days == 1 && text == "00:00" { "24:00".to_owned() } else { text }
-}
-
-fn whole(orders: f64) -> u32 {
-    crate::replay::units::ceil(orders.round())
 }

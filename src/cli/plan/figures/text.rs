@@ -10,7 +10,6 @@ use super::advice::clock;
 use crate::cli::centre::Assumption;
 use crate::cli::forecast::new_compact_table;
 use crate::cli::report::words::{decimal, grouped};
-use crate::replay::units::ceil;
 
 /// A table: its header, its rows, and which of them fail.
 pub(in crate::cli::plan) type Rows = (Vec<String>, Vec<Vec<String>>, Vec<bool>);
@@ -26,12 +25,7 @@ impl Report {
                 let _ = writeln!(text, "\n{}", table(&rows));
             }
         }
-        let _ = writeln!(
-            text,
-            "Three figures are quantiles {} of the demand; ! marks what fails at {}.",
-            self.levels(),
-            self.at
-        );
+        let _ = writeln!(text, "{}", self.legend("! (what fails)"));
         for Assumption { what, value, source } in &self.assumptions {
             let _ = writeln!(text, "  {what}: {value} ({source})");
         }
@@ -39,6 +33,17 @@ impl Report {
             let _ = writeln!(text, "  note: {note}");
         }
         text.trim_end().to_owned()
+    }
+
+    /// What figures beside one another are, and at which quantile single ones and what is `marked` are.
+    pub(in crate::cli::plan) fn legend(&self, marked: &str) -> String {
+        let several = self.quantiles.len() > 1;
+        let of = if several { "Figures with / between are quantiles" } else { "All figures are at quantile" };
+        format!(
+            "{of} {} of the demand; times and {marked} are at {}. Pods and nodes of an hour are what it needs without limits.",
+            self.levels(),
+            self.at
+        )
     }
 
     pub(in crate::cli::plan) fn levels(&self) -> String {
@@ -64,7 +69,7 @@ impl Report {
         let rows = self.totals.iter().map(|total| {
             let mut row = vec![
                 total.quantile.to_string(),
-                grouped(ceil(total.orders.round())),
+                grouped(total.orders),
                 grouped(total.late),
                 grouped(total.late_without_limits),
                 grouped(total.peak_replicas),
@@ -114,7 +119,7 @@ impl Report {
         let rows = self.hours.iter().map(|hour| {
             vec![
                 clock(hour.from, self, &zone),
-                joined(hour.orders.iter().map(|orders| decimal(orders.round(), 0))),
+                counts(&hour.orders),
                 counts(&hour.pods),
                 counts(&hour.nodes),
                 by(hour.order_nodes_by),
