@@ -1,14 +1,15 @@
 //! Candidate forecasts of a day, and the stack of them weighted by how they did lately.
 //!
 //! Candidates are plain: last week's same day, the mean of the last four, and levels of three
-//! speeds times profiles of two memories. Each is scored every day; a candidate's weight falls
-//! with a high power of its absolute error over the last weeks, so that the best leads, near-equals
+//! speeds times profiles of two memories, one of them with yesterday's echo. Each is scored every day;
+//! a candidate's weight falls with a high power of its absolute error over the last weeks, so that the best leads, near-equals
 //! share (averages of near-equals beat each of them), and the poor are left out. What suits a
 //! series is thus learned from the series and not set by hand.
 
 use super::drift::Drift;
+use super::echo::Echo;
 use super::habits::Habits;
-use super::level::Level;
+use super::level::{LEAST_SHARE, Level};
 use super::profile::{Gathered, Profile, WEEK};
 use super::recent::{RECENT_WEEKS, RecentDay, RecentDays};
 use super::year::Year;
@@ -32,12 +33,21 @@ const REFERENCE_DAYS: f64 = 6.0;
 /// Days whose plain mean is the level before levels can be followed.
 const START_DAYS: f64 = 7.0;
 const NAMED: usize = 2;
-const SCALED: usize = PROFILE_WEEKS.len() * LEVEL_DAYS.len() + 2;
+/// The mean of the last four weeks among the candidates.
+const FOUR_WEEKS: usize = 1;
+const SCALED: usize = PROFILE_WEEKS.len() * LEVEL_DAYS.len() + 3;
+/// The one of them that is corrected by what is left of yesterday's surprise.
+const ECHOING: usize = SCALED - 2;
 const COUNT: usize = NAMED + SCALED;
 /// A day on which all candidates err by more than so many times the usual counts as so many.
 const CLIP_LOSS: f64 = 2.0;
 /// So many silent days in a row may be a new weekly pause.
 const LONGEST_WEEKEND: f64 = 2.0;
+/// Slots that hold fewer orders by the four weeks before are scored together with the next ones: where
+/// most hold none, the least absolute error is that of a forecast of none at all, whatever the day brings.
+const LEAST_SCORED: f64 = 4.0;
+/// An echo is of at most so many usual steps.
+const ECHO_STEPS: f64 = 3.0;
 /// A day of which less than this part is known, by what was expected, tells nothing of its weekday's habits.
 const LEAST_TOLD: f64 = 0.7;
 /// Gain of the usual loss, a day.
@@ -58,6 +68,7 @@ pub(super) struct Candidates {
     year: Year,
     silent_weekdays: [bool; WEEK],
     habits: Habits,
+    echo: Echo,
 }
 
 /// A day as each of the candidates sees it: what a forecast is made of, and what it is learned against.
@@ -90,6 +101,7 @@ impl Candidates {
             year: Year::new(),
             silent_weekdays: [false; WEEK],
             habits: Habits::new(),
+            echo: Echo::default(),
             usual_loss: 0.0,
             drift: Drift::new(slots),
             losses: [0.0; COUNT],
@@ -128,8 +140,12 @@ impl Candidates {
                     Some(weeks) => format!("{weeks}-week profile"),
                     None => "drifting profile".to_owned(),
                 };
-                let season = if other + 1 == COUNT { ", moving as a year ago" } else { "" };
-                format!("{days}-day level, {shape}{season}")
+                let added = match other - NAMED {
+                    ECHOING => ", yesterday's echo",
+                    index if index + 1 == SCALED => ", moving as a year ago",
+                    _ => "",
+                };
+                format!("{days}-day level, {shape}{added}")
             }
         }
     }
@@ -146,8 +162,7 @@ impl Candidates {
     /// [`Self::predict`] made for that very day.
     pub(super) fn learn(&mut self, weekday: usize, values: &[f64], parts: &Parts) {
         if values.iter().all(|value| value.is_nan()) {
-            self.year.learn(self.reference.open_value());
-            self.recent.push(Some(values));
+            self.pass(values);
             return;
         }
         let losses = (self.losses, self.usual_loss);
@@ -162,8 +177,7 @@ impl Candidates {
     /// Learns a day long past, of which only level and profile will still be known.
     pub(super) fn absorb(&mut self, weekday: usize, values: &[f64], parts: &mut Parts) {
         if values.iter().all(|value| value.is_nan()) {
-            self.year.learn(self.reference.open_value());
-            self.recent.push(Some(values));
+            self.pass(values);
             return;
         }
         for (profile, shares) in self.profiles.iter().zip(&mut parts.shares) {
@@ -174,12 +188,30 @@ impl Candidates {
         self.recent.push(told.then_some(values));
     }
 
+    /// A day of which nothing is known.
+    fn pass(&mut self, values: &[f64]) {
+        self.echo.pause();
+        self.year.learn(self.reference.open_value());
+        self.recent.push(Some(values));
+    }
+
     fn score(&mut self, values: &[f64], parts: &Parts) {
         let keep = 0.5_f64.powf(1.0 / SCORE_HALF_LIFE_DAYS);
         let mut day = [0.0; COUNT];
+        let usual = &parts.predictions[FOUR_WEEKS];
         for (loss, prediction) in day.iter_mut().zip(&parts.predictions) {
-            let known = prediction.iter().zip(values).filter(|(_, value)| !value.is_nan());
-            *loss = known.map(|(mean, value)| (value - mean).abs()).sum::<f64>();
+            let (mut error, mut expected) = (0.0_f64, 0.0);
+            for ((mean, usual), value) in prediction.iter().zip(usual).zip(values) {
+                if !value.is_nan() {
+                    error += value - mean;
+                    expected += usual;
+                    if expected >= LEAST_SCORED {
+                        *loss += error.abs();
+                        (error, expected) = (0.0, 0.0);
+                    }
+                }
+            }
+            *loss += error.abs();
         }
         let mean = day.iter().sum::<f64>() / COUNT as f64;
         let bound = CLIP_LOSS * self.usual_loss;
@@ -217,6 +249,12 @@ impl Candidates {
             (expected, if all > 0.0 { expected / all } else { part_of_slots })
         };
         let shapes: [(f64, f64); SHAPES] = std::array::from_fn(|shape| known(&parts.shares[shape]));
+        let (expected, part) = shapes[member(ECHOING).0];
+        if part > LEAST_TOLD && expected > LEAST_SHARE {
+            let slow = &self.levels[ECHOING];
+            let bound = ECHO_STEPS * slow.usual_step();
+            self.echo.learn(slow.step(seen, expected).clamp(-bound, bound));
+        }
         for (index, level) in self.levels.iter_mut().enumerate() {
             let (expected, part) = shapes[member(index).0];
             level.learn(seen, expected, part);
@@ -228,6 +266,9 @@ impl Candidates {
         let silent = trust <= 0.0;
         let weekly = silent && self.silent_weekdays[weekday] && silent_days <= LONGEST_WEEKEND;
         self.silent_weekdays[weekday] = silent;
+        if silent {
+            self.echo.pause();
+        }
         if silent && !weekly {
             self.year.learn(self.reference.open_value());
             return false;
@@ -287,8 +328,12 @@ impl Candidates {
         let (last_week, rest) = predictions.split_at_mut(1);
         let (four_weeks, scaled) = rest.split_at_mut(1);
         for (index, prediction) in scaled.iter_mut().enumerate() {
-            let season = if index + 1 == SCALED { self.year.factor(days_ahead) } else { 1.0 };
-            let level = self.levels[index].value() * season;
+            let factor = match index {
+                ECHOING => self.echo.factor(days_ahead),
+                index if index + 1 == SCALED => self.year.factor(days_ahead),
+                _ => 1.0,
+            };
+            let level = self.levels[index].value() * factor;
             let shares = &shares[member(index).0];
             prediction.iter_mut().zip(shares).for_each(|(mean, share)| *mean = level * share);
         }
@@ -304,6 +349,7 @@ fn member(index: usize) -> (usize, f64) {
     match index {
         index if index < plain => (index / LEVEL_DAYS.len(), LEVEL_DAYS[index % LEVEL_DAYS.len()]),
         index if index == plain => (DRIFTED, MIDDLE_DAYS),
+        ECHOING => (PROFILE_WEEKS.len() - 1, LEVEL_DAYS[LEVEL_DAYS.len() - 1]),
         _ => (PROFILE_WEEKS.len() - 1, MIDDLE_DAYS),
     }
 }

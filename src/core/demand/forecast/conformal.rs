@@ -19,6 +19,9 @@ const BOUND: f64 = 6.0;
 const SPREAD_BOUNDS: (f64, f64) = (0.5, 3.0);
 /// Slots expected to hold less than this share of an average slot count little.
 const QUIET_SHARE: f64 = 0.05;
+/// Slots count by the chance that they have had an order in so many weeks: those that had none are
+/// closed to whoever looks back.
+const CLOSED_WEEKS: f64 = 4.0;
 
 /// The level of the 0.9 quantile among the levels.
 const HIGH: usize = 3;
@@ -75,7 +78,8 @@ impl Conformal {
             if value.is_nan() || mean[slot] <= 0.0 {
                 continue;
             }
-            let weight = if quiet > 0.0 { (mean[slot] / quiet).min(1.0) } else { 1.0 };
+            let quiet = if quiet > 0.0 { (mean[slot] / quiet).min(1.0) } else { 1.0 };
+            let weight = quiet.min(-(-CLOSED_WEEKS * mean[slot]).exp_m1());
             weights += weight;
             for (below, score) in below.iter_mut().zip(self.scores) {
                 if *value <= count_quantile(mean[slot], variance[slot], score) {

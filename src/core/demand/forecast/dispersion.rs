@@ -12,6 +12,9 @@ use super::grid::single;
 const GAIN: f64 = 0.03;
 /// Errors beyond this many deviations count as that many, once enough days were seen.
 const CLIP_DEVIATIONS: f64 = 4.0;
+/// So few orders beside what was expected are no burst, whatever the deviation: where a slot has one
+/// order in weeks, to clip it would teach that none come, and clip the next one the more.
+pub(super) const NO_BURST: f64 = 4.0;
 /// Days that the whole day's scale counts for, against a slot's own.
 const POOL_DAYS: f64 = 3.0;
 /// Before anything was seen: standard deviation over mean.
@@ -79,7 +82,7 @@ impl Dispersion {
             let mut error = value - mean[slot];
             let deviation = variance[slot].sqrt();
             if self.days > 14.0 {
-                let bound = CLIP_DEVIATIONS * deviation;
+                let bound = (CLIP_DEVIATIONS * deviation).max(NO_BURST);
                 error = error.clamp(-bound, bound);
             }
             let root = mean[slot].sqrt();

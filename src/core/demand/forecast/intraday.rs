@@ -5,7 +5,8 @@
 //! and once over the last hours. The two ratios are shrunk by dispersion (few orders say little)
 //! and capped. What they are worth at each distance ahead is learned by regression on the last
 //! weeks, so that the correction fades as it should, and goes to nothing where bursts say nothing
-//! about the next hour.
+//! about the next hour. Which share of the errors is left is learned by part of the day: a quiet
+//! night tells little of the morning, the morning much of the afternoon.
 
 use std::collections::VecDeque;
 
@@ -28,6 +29,13 @@ const USUAL_WORTH: [[f64; 2]; DISTANCES.len()] =
 /// Pseudo-evidence of the usual worth, in units of average evidence a day.
 const DOUBT_DAYS: f64 = 2.0;
 
+/// Parts of a day in each of which the share of errors that is left is learned.
+const PARTS: usize = 6;
+/// Evidence that it is the whole day's, as a part of a day's.
+const PART_DOUBT: f64 = 0.1;
+/// A correction is never taken to leave less than this share of the variance.
+const LEAST_LEFT: f64 = 0.1;
+
 /// The same doubt within a day and from one day to the next, of which there is less evidence.
 const DOUBT_TIMES: [f64; 2] = [1.0, 3.0];
 
@@ -38,11 +46,26 @@ struct Worth {
     squares: [f32; 2],
     product: f32,
     answers: [f32; 2],
-    before: f32,
-    after: f32,
+    /// Errors without and with the correction, of all day and by part of it.
+    day: Errors,
+    parts: [Errors; PARTS],
     slopes: [f32; 2],
     /// What they are before anything was learned.
     usual: [f32; 2],
+}
+
+/// Sums of absolute errors without a correction and with it.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+struct Errors {
+    before: f32,
+    after: f32,
+}
+
+impl Errors {
+    fn learn(&mut self, before: f64, after: f64, weight: f64, keep: f64) {
+        let fold = |kept: f32, error: f64| single(keep * f64::from(kept) + weight * error.abs());
+        *self = Self { before: fold(self.before, before), after: fold(self.after, after) };
+    }
 }
 
 impl Worth {
@@ -51,11 +74,15 @@ impl Worth {
         Self { slopes: usual, usual, ..Self::default() }
     }
 
-    fn learn(&mut self, signals: [f64; 2], error: f64, weight: f64, keep: f64, doubt: f64) {
+    /// Learns from a slot in a `part` of the day by which part it was off (`error`), and which signals
+    /// there had been.
+    fn learn(&mut self, signals: [f64; 2], error: f64, part: usize, weight: f64, keep: f64, doubt: f64) {
         let residual = error - self.shift(signals);
+        self.day.learn(error, residual, weight, keep);
+        // A part of the day comes by less often, and is remembered for as many days.
+        let kept = (0..PARTS).fold(1.0, |kept, _| kept * keep);
+        self.parts[part].learn(error, residual, weight, kept);
         let fold = |kept: &mut f32, new: f64| *kept = single(keep * f64::from(*kept) + weight * new);
-        fold(&mut self.before, error * error);
-        fold(&mut self.after, residual * residual);
         for (index, signal) in signals.iter().enumerate() {
             fold(&mut self.squares[index], signal * signal);
             fold(&mut self.answers[index], signal * error);
@@ -84,9 +111,15 @@ impl Worth {
         f64::from(self.slopes[0]) * signals[0] + f64::from(self.slopes[1]) * signals[1]
     }
 
-    /// Share of the error's variance that is left.
-    fn left(&self) -> f64 {
-        if self.before > 0.0 { f64::from(self.after / self.before).clamp(0.1, 1.0) } else { 1.0 }
+    /// Share of the error's variance that is left in a part of the day.
+    fn left(&self, part: usize) -> f64 {
+        let (day, part) = (self.day, self.parts[part]);
+        if day.before <= 0.0 {
+            return 1.0;
+        }
+        let doubted = |part: f32, day: f32| f64::from(part) + PART_DOUBT * f64::from(day);
+        let left = doubted(part.after, day.after) / doubted(part.before, day.before);
+        (left * left).clamp(LEAST_LEFT, 1.0)
     }
 }
 
@@ -144,13 +177,15 @@ impl Intraday {
             self.days += share_of_day;
             let keep = 0.5_f64.powf(self.slot_seconds / MEMORY);
             let error = (count / expected - 1.0).clamp(-1.0, CAP - 1.0);
+            let part = part_of_day(slot, self.slot_seconds);
             let doubt = DOUBT_DAYS / self.days.min(MEMORY / 86_400.0);
             for (index, distance) in DISTANCES.into_iter().enumerate() {
                 let back = whole((distance / self.slot_seconds).round());
                 let across = usize::from(slot <= back);
                 let doubt = doubt * DOUBT_TIMES[across];
                 if let Some(signals) = self.past.get(back) {
-                    self.worths[across][index].learn(signals.map(f64::from), error, expected, keep, doubt);
+                    let signals = signals.map(f64::from);
+                    self.worths[across][index].learn(signals, error, part, expected, keep, doubt);
                 }
             }
         }
@@ -163,8 +198,9 @@ impl Intraday {
     /// What to correct expected orders by, as of now.
     pub(super) fn correction(&self) -> Correction {
         let signals = self.signals();
-        let effect = |worth: &Worth| (worth.shift(signals), worth.left());
+        let effect = |worth: &Worth| (worth.shift(signals), std::array::from_fn(|part| worth.left(part)));
         Correction {
+            slot_seconds: self.slot_seconds,
             places: DISTANCES.map(|distance| distance + 0.5 * self.slot_seconds),
             effects: self.worths.each_ref().map(|worths| worths.each_ref().map(effect)),
         }
@@ -190,21 +226,29 @@ impl Intraday {
     }
 }
 
+/// The part of the day that a slot lies in.
+fn part_of_day(slot: usize, slot_seconds: f64) -> usize {
+    whole(slot as f64 * slot_seconds / 86_400.0 * PARTS as f64).min(PARTS - 1)
+}
+
 /// What the ratios of one moment do at any distance ahead.
 #[derive(Debug)]
 pub(super) struct Correction {
+    slot_seconds: f64,
     /// The distances, each to the middle of a slot, in seconds.
     places: [f64; DISTANCES.len()],
-    /// By which part more orders than expected come at each, and which share of their variance is left:
-    /// within a day, and from one day to the next.
-    effects: [[(f64, f64); DISTANCES.len()]; 2],
+    /// By which part more orders than expected come at each, and which share of their variance is left by
+    /// part of the day: within a day, and from one day to the next.
+    effects: [[(f64, [f64; PARTS]); DISTANCES.len()]; 2],
 }
 
 impl Correction {
-    /// What to multiply the expected orders `ahead_seconds` from now with, and which share of
-    /// their variance is left; `across`: they belong to another day than the last one seen.
-    pub(super) fn at(&self, ahead_seconds: f64, across: bool) -> (f64, f64) {
-        let (places, at) = (&self.places, &self.effects[usize::from(across)]);
+    /// What to multiply the expected orders `ahead_seconds` from now, in a `slot` of the day, with, and which
+    /// share of their variance is left; `across`: they belong to another day than the last one seen.
+    pub(super) fn at(&self, ahead_seconds: f64, slot: usize, across: bool) -> (f64, f64) {
+        let part = part_of_day(slot, self.slot_seconds);
+        let places = &self.places;
+        let at = self.effects[usize::from(across)].each_ref().map(|(shift, left)| (*shift, left[part]));
         let last = DISTANCES.len() - 1;
         let upper = places.iter().position(|place| ahead_seconds < *place);
         let (low, high, share) = match upper {
@@ -220,5 +264,27 @@ impl Correction {
         };
         let factor = 1.0 + low.0 + (high.0 - low.0) * share;
         (factor.clamp(1.0 / CAP, CAP), low.1 + (high.1 - low.1) * share)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_left_is_learned_by_part_of_the_day() {
+        let mut worth = Worth::new([0.5, 0.0]);
+        for day in 0..40 {
+            let signal = if day % 2 == 0 { 0.2 } else { -0.2 };
+            for part in 0..PARTS {
+                let known = if part >= PARTS / 2 { signal } else { 0.0 };
+                let noise = if (day + part) % 3 == 0 { 0.02 } else { -0.01 };
+                worth.learn([known, 0.0], signal + noise, part, 100.0, 0.999, 1e-4);
+            }
+        }
+        let (night, evening) = (worth.left(0), worth.left(PARTS - 1));
+        assert!(night > 2.0 * evening, "{night} of a part in which nothing was known");
+        assert!(evening < 0.35, "{evening} of one in which all was");
+        assert_eq!((part_of_day(0, 3600.0), part_of_day(23, 3600.0), part_of_day(95, 900.0)), (0, 5, 5));
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! Steps are taken in logarithms (halving and doubling weigh alike) and clipped at a few of their
 //! own usual sizes: one odd day barely moves it. A second day odd in the same direction is a shift
-//! of level, and is believed as far as both days agree.
+//! of level, and is believed as far as both days agree. Of a day of few orders the logarithm says too
+//! little (none at all is an endless fall): it counts by its ratio, whose mean is right by any chance.
 //!
 //! A day with next to nothing where much was expected is a silent one: closed, or dead. It says
 //! nothing of the level of open days, which is kept for the return; the longer the silence lasts,
@@ -19,17 +20,25 @@ const SILENT_RATIO: f64 = 0.02;
 /// Parts of the level expected after so many silent days in a row; the last for all longer ones.
 const AFTER_SILENCE: [f64; 5] = [1.0, 0.9, 0.35, 0.12, 0.03];
 /// Only days expected to hold this part of an average day's orders can be silent.
-const LEAST_SHARE: f64 = 0.2;
+pub(super) const LEAST_SHARE: f64 = 0.2;
+/// Of fewer orders expected, none at all is chance (e^-6 is once in a year) and no silence.
+const LEAST_MISSED: f64 = 6.0;
+/// Where so many orders were expected, a step counts half by its ratio and half by its logarithm; the
+/// fewer, the more by its ratio: a Poisson count's logarithm is too low by half the inverse of its mean.
+const CHANCE_ORDERS: f64 = 20.0;
 /// Where silences begin on more than this part of all days, they are ordinary days.
 const OFTEN_SILENT: f64 = 0.12;
 /// Gain of that part, a day.
 const SILENCE_GAIN: f64 = 0.02;
 /// Usual steps lie between these sizes (logarithms), whatever was seen.
 const STEP_BOUNDS: (f64, f64) = (0.02, 1.0);
+/// Gain of the usual step, a day.
+const USUAL_GAIN: f64 = 0.05;
 /// Of a day on which nothing was expected, this part of the level counts as expected.
 const LEAST_EXPECTED: f64 = 0.1;
 /// Mean absolute value over standard deviation of a normal variable.
 const MEAN_ABSOLUTE: f64 = 0.797_884_560_8;
+
 /// A robust exponentially weighted level.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Level {
@@ -106,8 +115,9 @@ impl Level {
         if expected <= 0.0 {
             return 1.0;
         }
-        let silent = share > LEAST_SHARE && seen < SILENT_RATIO * expected;
-        if share > LEAST_SHARE {
+        let telling = share > LEAST_SHARE;
+        let silent = telling && expected > LEAST_MISSED && seen < SILENT_RATIO * expected;
+        if telling {
             let begins = f64::from(u8::from(silent && self.silent_days == 0.0));
             self.silence += SILENCE_GAIN * (begins - self.silence);
         }
@@ -115,23 +125,81 @@ impl Level {
             self.silent_days += known;
             return 0.0;
         }
-        if share > LEAST_SHARE {
+        if telling {
             self.silent_days = 0.0;
         }
         self.days += 1.0;
         let step = (seen / expected).max(SILENT_RATIO).ln();
         let bound = CLIP_STEPS * self.usual_step;
-        let again = step.signum() == self.last_step.signum();
+        let again = telling && step.signum() == self.last_step.signum();
         let agreed = if again { step.abs().min(self.last_step.abs()) } else { 0.0 };
         let shifted = agreed > bound;
         let bound = bound.max(agreed);
-        let gain = self.gain.max(1.0 / (self.days + 1.0)) * known.clamp(0.0, 1.0) * (2.0 * share).min(1.0);
+        let weight = (2.0 * share).min(1.0);
+        let gain = self.gain.max(1.0 / (self.days + 1.0)) * known.clamp(0.0, 1.0) * weight;
         let gain = if shifted { gain.max(SHIFT_GAIN) } else { gain };
-        self.value *= (gain * step.clamp(-bound, bound)).exp();
+        self.value *= followed(step.clamp(-bound, bound), gain, expected);
         let size = step.abs().min(3.0 * self.usual_step) / MEAN_ABSOLUTE;
-        self.usual_step =
-            (self.usual_step + 0.05 * (size - self.usual_step)).clamp(STEP_BOUNDS.0, STEP_BOUNDS.1);
-        self.last_step = step;
+        self.usual_step = (self.usual_step + USUAL_GAIN * weight * (size - self.usual_step))
+            .clamp(STEP_BOUNDS.0, STEP_BOUNDS.1);
+        if telling {
+            self.last_step = step;
+        }
         if step.abs() > bound { 0.3 * bound / step.abs() } else { 1.0 }
+    }
+}
+
+/// Times which a level is to be taken after a `step` (a logarithm) where so many orders were expected.
+fn followed(step: f64, gain: f64, expected: f64) -> f64 {
+    let chance = CHANCE_ORDERS / (CHANCE_ORDERS + expected);
+    let (ratio, logarithm) = (1.0 + gain * step.exp_m1(), (gain * step).exp());
+    logarithm + chance * (ratio - logarithm)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Poisson counts of this mean, by inversion of evenly spread, shuffled probabilities.
+    fn counts(mean: f64, days: usize) -> impl Iterator<Item = f64> {
+        (0..days).map(move |day| {
+            let even = (day as f64 * 0.618_033_988_75 + 0.3).fract();
+            let (mut count, mut probability) = (0.0, (-mean).exp());
+            let mut sum = probability;
+            while sum < even {
+                count += 1.0;
+                probability *= mean / count;
+                sum += probability;
+            }
+            count
+        })
+    }
+
+    #[test]
+    fn a_level_of_few_orders_a_day_neither_falls_nor_rises() {
+        for mean in [1.2, 3.0, 8.0, 30.0] {
+            let mut level = Level::new(15.0);
+            level.set(mean);
+            let (mut sum, mut days) = (0.0, 0.0);
+            for seen in counts(mean, 400) {
+                level.learn(seen, 1.0, 1.0);
+                sum += level.value();
+                days += 1.0;
+            }
+            let bias = sum / days / mean - 1.0;
+            assert!(bias.abs() < 0.12, "{bias} of {mean}");
+        }
+    }
+
+    #[test]
+    fn two_days_of_which_little_was_expected_move_no_level() {
+        let mut level = Level::new(5.0);
+        level.set(10.0);
+        for week in 0..20 {
+            (0..5).for_each(|day| _ = level.learn([14.0, 9.0, 8.0, 13.0, 11.0][(week + day) % 5], 1.4, 1.0));
+            let before = level.value();
+            (0..2).for_each(|_| _ = level.learn(0.0, 0.02, 1.0));
+            assert!((level.value() / before - 1.0).abs() < 0.05, "{} after {before}", level.value());
+        }
     }
 }

@@ -20,6 +20,7 @@ mod day;
 mod dispersion;
 pub mod distribution;
 mod drift;
+mod echo;
 mod event;
 mod grid;
 mod habits;

@@ -5,6 +5,7 @@
 //! from how much weekdays differ at that hour beyond what the noise explains (James-Stein): where
 //! Tuesday looks like Wednesday they share their data, where Sunday is its own day it stays so.
 
+use super::dispersion::NO_BURST;
 use super::grid::single;
 
 /// Days in a week.
@@ -139,7 +140,7 @@ impl Profile {
             let (cell, noise) = (f64::from(*kept_cell), f64::from(*kept_noise));
             let mut error = value / level - cell;
             if !first && cell > 0.0 {
-                let bound = CLIP_DEVIATIONS * (noise * cell).sqrt();
+                let bound = (CLIP_DEVIATIONS * (noise * cell).sqrt()).max(NO_BURST / level);
                 if clipped && bound > 0.0 {
                     error = error.clamp(-bound, bound);
                 }

@@ -185,8 +185,10 @@ impl Walk<'_> {
         let orders = curve.orders(place.passed, (place.passed + share).min(1.0));
         let middle = seconds_between(self.as_of, from) + 0.5 * seconds;
         let across = place.date != self.seen_date;
-        let (factor, left) =
-            self.correction.as_ref().map_or((1.0, 1.0), |ratio| ratio.at(middle.max(0.0), across));
+        let (factor, left) = self
+            .correction
+            .as_ref()
+            .map_or((1.0, 1.0), |ratio| ratio.at(middle.max(0.0), place.slot, across));
         let change = change_at(self.events, from);
         let factor = factor * change.map_or(1.0, |change| change.uplift);
         let added = change.map_or(0.0, |change| change.added_per_second) * seconds;
