@@ -18,7 +18,6 @@ use super::demand::outlook::{ArrivalForecast, Outlook};
 use super::demand::present::Present;
 use super::observation::{LeadTimes, NodeSlots, Observation, Replicas};
 use super::plan::decide::whole;
-use super::plan::lumps::{Slack, room_for};
 use super::plan::reason::sentence;
 use super::plan::situation::{KnownEntry, ServiceSource, next_due};
 use super::plan::tuning::{
@@ -226,8 +225,6 @@ impl Workload {
         self.waits.note(now, backlog.oldest_seconds(), service.most_seconds_per_order());
         let hold_replicas =
             self.hold_replicas(now, &service, backlog.started, pod_lead_seconds + node_lead_seconds);
-        let room_for_lumps =
-            self.room_for_lumps(now, &present, &service, (pod_lead_seconds, node_lead_seconds));
         Situation {
             at,
             queue_age_seconds: self.ledger.read_at().map(|read_at| (now - read_at).max(0.0)),
@@ -262,7 +259,7 @@ impl Workload {
             settled_one: Some(
                 self.decided.most_planned(now, self.settled_seconds(SETTLED_ONE_SHARE)).max(hold_replicas),
             ),
-            room_for_lumps,
+            lumps: self.ledger.lumps(now),
             minute_ago_replicas: self.decided.minute_ago_or_first(now),
             busy_at_start: self.ledger.busy_at_start(now, &service),
             unlearned_replicas: self.unlearned_replicas(now, &service),
@@ -311,18 +308,6 @@ impl Workload {
             Some(wait) if !self.ledger.never_counted() => SETTLED_SECONDS.min(share * wait),
             _ => SETTLED_SECONDS,
         }
-    }
-
-    /// Pods to keep room for, as lumps come at this time of the day.
-    fn room_for_lumps(&self, now: f64, present: &Present, service: &Service, leads: (f64, f64)) -> u32 {
-        let (Some(wait_seconds), Some(lumps)) = (self.policy.target_wait_seconds, self.ledger.lumps(now))
-        else {
-            return 0;
-        };
-        let (pod_lead_seconds, node_lead_seconds) = leads;
-        let arrival_rate = present.rate();
-        let slack = Slack { wait_seconds, pod_lead_seconds, node_lead_seconds, arrival_rate };
-        whole(room_for(lumps, slack, service))
     }
 
     fn outlook(&mut self, at: jiff::Timestamp, present: &Present, horizon: f64) -> (Outlook, Option<String>) {

@@ -119,7 +119,7 @@ prop_compose! {
             hold_replicas: memory.1,
             settled_replicas: memory.1.max(memory.2),
             settled_one: Some(memory.1),
-            room_for_lumps: 0,
+            lumps: None,
             minute_ago_replicas: memory.3,
             busy_at_start: memory.3.filter(|busy| busy % 2 == 0),
             unlearned_replicas: None,

@@ -2,6 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 use peakscaler::core::decision::BoundKind;
+use peakscaler::core::demand::arrivals::LumpRate;
 use peakscaler::core::demand::outlook::{Knot, Outlook, PRESENT_RATE};
 use peakscaler::core::plan::situation::{Service, ServiceSource};
 use peakscaler::core::plan::{Cohort, Deadline, Fleet, Situation, decide};
@@ -57,7 +58,7 @@ fn no_worker_goes_whose_order_would_return_late() {
         hold_replicas: 6,
         settled_replicas: 6,
         settled_one: None,
-        room_for_lumps: 0,
+        lumps: None,
         ..ten_workers()
     };
     let of = |visibility: Option<f64>, waited: f64| {
@@ -171,13 +172,16 @@ fn near_the_ceiling_orders_wait_for_less() {
 
 #[test]
 fn room_for_lumps_is_kept_beside_what_is_planned() {
-    let with = |room_for_lumps: u32| {
-        let waiting = vec![Cohort { age_seconds: 60.0, orders: 200.0 }];
-        let situation = Situation { room_for_lumps, waiting, deadlines: Vec::new(), ..ten_workers() };
+    let with = |orders: Option<f64>| {
+        let (waiting, node_lead_seconds) = (vec![Cohort { age_seconds: 60.0, orders: 200.0 }], 240.0);
+        let lumps = orders.map(|orders| LumpRate { per_hour: 0.5, orders });
+        let situation =
+            Situation { lumps, waiting, node_lead_seconds, deadlines: Vec::new(), ..ten_workers() };
         decide(&situation, &Policy { target_wait_seconds: Some(300.0), ..Policy::default() })
     };
-    assert_eq!(with(4).ahead, with(0).ahead + 4);
-    assert_eq!(with(4).desired, with(0).desired);
+    let (none, large, larger) = (with(None), with(Some(400.0)), with(Some(800.0)));
+    assert!(none.ahead < large.ahead && large.ahead < larger.ahead, "{} {}", none.ahead, large.ahead);
+    assert_eq!(none.desired, larger.desired);
 }
 
 #[test]
@@ -192,7 +196,7 @@ fn no_more_workers_are_wanted_than_orders_are_there() {
         hold_replicas: 1,
         settled_replicas: 1,
         settled_one: None,
-        room_for_lumps: 0,
+        lumps: None,
         ..ten_workers()
     };
     let record = decide(&stuck, &Policy { target_wait_seconds: Some(300.0), ..Policy::default() });
@@ -267,7 +271,7 @@ fn workers_stay_for_the_next_dispatch_while_one_is_at_hand() {
         hold_replicas: 0,
         settled_replicas: 0,
         settled_one: None,
-        room_for_lumps: 0,
+        lumps: None,
         ..ten_workers()
     };
     let desired =
@@ -322,7 +326,7 @@ fn the_last_worker_is_not_kept_for_orders_that_can_wait_for_another() {
         hold_replicas: 0,
         settled_replicas: 1,
         settled_one: None,
-        room_for_lumps: 0,
+        lumps: None,
         ..ten_workers()
     };
     let desired = |wait: f64, situation: &Situation| {
@@ -380,7 +384,7 @@ fn ten_workers() -> Situation {
         hold_replicas: 10,
         settled_replicas: 10,
         settled_one: None,
-        room_for_lumps: 0,
+        lumps: None,
         minute_ago_replicas: Some(10),
         busy_at_start: None,
         unlearned_replicas: None,

@@ -5,6 +5,7 @@ use super::capacity::{done_by_fleet, height_at, room_ahead};
 use super::curves::{Curves, Due, Strictness};
 use super::keep::{can_do_without, expects_soon, held, in_doubt, works_off, would_return_late};
 use super::late::{self, Late};
+use super::lumps::room_for_lumps;
 use super::reason;
 use super::situation::{Deadline, Fleet, KnownEntry, Situation};
 use super::string::{Corridor, Segment};
@@ -147,7 +148,7 @@ impl Plan {
             ahead: lines
                 .ahead(&done, per_second, short)
                 .min(whole(most_useful(situation, policy, long + CYCLE_SECONDS)))
-                .saturating_add(situation.room_for_lumps),
+                .saturating_add(whole(room_for_lumps(situation, policy))),
             lead_seconds,
             wait_share: curves.wait_share,
             late: late(&curves, fleet, &done, &lines.soft.orders),

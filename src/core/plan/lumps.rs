@@ -1,34 +1,37 @@
 //! Room for lumps: orders that come at once, and would be late if a node had to come for them first.
 
-use super::situation::Service;
+use super::situation::{Service, Situation};
 use super::tuning::{CYCLE_SECONDS, LEAST_CATCH_UP_SECONDS, WAIT_RESERVE};
 use crate::core::demand::arrivals::LumpRate;
+use crate::core::policy::Policy;
 
 /// A place is kept where it saves so many orders an hour from being late.
 const LEAST_SAVED_PER_HOUR: f64 = 1.0;
 /// Orders are seen this long after they came.
 const SIGHT_SECONDS: f64 = 5.0;
 
-/// What counts for it beside the lumps.
+/// What counts for it beside the lumps: seconds, and orders a second.
 #[derive(Debug, Clone, Copy)]
-pub struct Slack {
-    /// Target wait.
-    pub wait_seconds: f64,
-    /// Pod created to Ready where there is room.
-    pub pod_lead_seconds: f64,
-    /// Node asked for to Initialized.
-    pub node_lead_seconds: f64,
-    /// Present arrivals, orders per second.
-    pub arrival_rate: f64,
+struct Slack {
+    wait_seconds: f64,
+    pod_lead_seconds: f64,
+    node_lead_seconds: f64,
+    arrival_rate: f64,
 }
 
-/// Pods to keep room for.
-///
+/// Pods to keep room for: none where no lumps come, or where only a dispatch is to be kept.
+pub fn room_for_lumps(situation: &Situation, policy: &Policy) -> f64 {
+    let (Some(wait_seconds), Some(lumps)) = (policy.target_wait_seconds, situation.lumps) else { return 0.0 };
+    let Situation { pod_lead_seconds, node_lead_seconds, arrival_rate, .. } = *situation;
+    let slack = Slack { wait_seconds, pod_lead_seconds, node_lead_seconds, arrival_rate };
+    room_for(lumps, slack, &situation.service)
+}
+
 /// A lump of more orders than come within the wait makes orders late until more pods are ready than before. A pod
 /// that finds room gets `each` of them done in time. With lumps of an exponential size the last place saves
 /// `each * P(lump > what is taken in)` of them, and of those that come behind the lump until a node's pods have
 /// caught up; the last one kept is the one that saves an order an hour. None are where a node comes in time.
-pub fn room_for(lumps: LumpRate, slack: Slack, service: &Service) -> f64 {
+fn room_for(lumps: LumpRate, slack: Slack, service: &Service) -> f64 {
     let left_seconds = slack.wait_seconds - slack.pod_lead_seconds - CYCLE_SECONDS - SIGHT_SECONDS;
     let left_behind_node = left_seconds - slack.node_lead_seconds;
     let too_late = (1.0 - left_behind_node / LEAST_CATCH_UP_SECONDS).clamp(0.0, 1.0);

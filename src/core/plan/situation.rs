@@ -5,6 +5,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::core::demand::arrivals::LumpRate;
 use crate::core::demand::outlook::{ForecastQuality, Outlook};
 use crate::core::observation::NodeSlots;
 
@@ -75,19 +76,14 @@ pub struct Situation {
     /// Replicas at work, while too little was seen to plan for fewer.
     #[serde(default)]
     pub busy_at_start: Option<u32>,
-    /// Pods to keep room for, so that lumps of orders need no node first.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub room_for_lumps: u32,
+    /// Lumps of orders at this time of the day, where they come.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lumps: Option<LumpRate>,
     /// The most to have while the service rate is a guess.
     #[serde(default)]
     pub unlearned_replicas: Option<u32>,
     /// Workers beyond this many no longer add throughput.
     pub contention_replicas: Option<u32>,
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
-fn is_zero(pods: &u32) -> bool {
-    *pods == 0
 }
 
 impl Situation {

@@ -3,6 +3,8 @@
 
 use std::collections::VecDeque;
 
+use serde::{Deserialize, Serialize};
+
 use super::bin::{BIN_SECONDS, Bin};
 use super::slow::{USUAL_BINS, median};
 use super::{ArrivalLog, COARSE, whole};
@@ -48,7 +50,7 @@ pub(super) struct Lumps {
 }
 
 /// How often lumps come and how large they are.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct LumpRate {
     /// Share of hours in which one comes.
     pub per_hour: f64,
