@@ -129,8 +129,8 @@ pub enum Binding {
     Stale {
         /// The source.
         source: String,
-        /// Seconds since it was last read.
-        age_seconds: f64,
+        /// Seconds since it was last read; `None`: it never was.
+        age_seconds: Option<f64>,
     },
 }
 

@@ -396,11 +396,10 @@ fn planned(situation: &Situation, policy: &Policy, plan: &Plan) -> u32 {
 
 fn stale_source(situation: &Situation, policy: &Policy) -> Option<Binding> {
     let limit = policy.stale_after_seconds.min(DOUBTFUL_AGE_SECONDS);
-    let age = situation.queue_age_seconds.unwrap_or(f64::INFINITY);
-    (age > limit).then(|| Binding::Stale {
-        source: "queue".to_owned(),
-        age_seconds: if age.is_finite() { age } else { -1.0 },
-    })
+    let age_seconds = situation.queue_age_seconds;
+    age_seconds
+        .is_none_or(|age| age > limit)
+        .then(|| Binding::Stale { source: "queue".to_owned(), age_seconds })
 }
 
 fn staleness(situation: &Situation, policy: &Policy) -> Option<DecisionError> {

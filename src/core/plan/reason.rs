@@ -43,10 +43,10 @@ pub fn sentence(record: &DecisionRecord, policy: &Policy) -> String {
         Binding::Hold { planned } => {
             write!(text, "{replicas}: {planned} would do, what was wanted a moment ago is held")
         }
-        Binding::Stale { source, age_seconds } if *age_seconds < 0.0 => {
+        Binding::Stale { source, age_seconds: None } => {
             write!(text, "{replicas}: the {source} has not been read yet")
         }
-        Binding::Stale { source, age_seconds } => {
+        Binding::Stale { source, age_seconds: Some(age_seconds) } => {
             write!(
                 text,
                 "{replicas}: the {source} was last read {} ago, nothing is scaled down",
