@@ -68,7 +68,7 @@ fn named(weekdays: [bool; 7]) -> String {
         let days = &DAYS[first..first + run.len()];
         first += run.len();
         match (run[0], days) {
-            (true, [from, _, .., to]) if days.len() > 2 => words.push(format!("{from}-{to}")),
+            (true, [from, _, .., to]) => words.push(format!("{from}-{to}")),
             (true, days) => words.extend(days.iter().map(|day| (*day).to_owned())),
             (false, _) => {}
         }

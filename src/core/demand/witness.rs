@@ -174,14 +174,7 @@ impl CounterWitness {
             return;
         }
         let busy = self.busy_seconds / self.seconds;
-        let window = Window {
-            pace: self.moved / self.seconds,
-            seconds: self.seconds,
-            busy,
-            counter_variance,
-            turnover: self.turnover(busy, self.seconds),
-            unrest: self.unrest,
-        };
+        let window = self.window(self.moved, self.seconds, busy, counter_variance);
         let arrivals = self.mean(|rate| rate.arrivals);
         let deep = self.deep;
         (self.moved, self.seconds, self.busy_seconds, self.deep) = (0.0, 0.0, 0.0, true);
@@ -214,7 +207,7 @@ impl CounterWitness {
                 continue;
             }
             // No single reading rules a rate out: a counter errs by more than its noise now and then.
-            let surprise = rate.surprise(window).min(LUMP_SURPRISE);
+            let surprise = (innovation * innovation / variance).min(LUMP_SURPRISE);
             let gain = rate.variance / variance;
             rate.arrivals = (rate.arrivals + gain * innovation).max(0.0);
             rate.variance *= 1.0 - gain;
@@ -226,9 +219,7 @@ impl CounterWitness {
     /// Takes in that a queue in which orders waited was found with none waiting, `moved` messages and
     /// `seconds` later: `busy` replicas did at least that.
     pub fn emptied(&mut self, moved: f64, seconds: f64, busy: f64, counter_variance: f64) {
-        let turnover = self.turnover(busy, seconds);
-        let window =
-            Window { pace: moved / seconds, seconds, busy, counter_variance, turnover, unrest: self.unrest };
+        let window = self.window(moved, seconds, busy, counter_variance);
         for rate in &mut self.rates {
             let (innovation, variance) = rate.innovation(&window);
             // The normal distribution, by a logistic curve. Queues are emptied by chance, too, and those that were not
@@ -286,9 +277,10 @@ impl CounterWitness {
         self.normalise();
     }
 
-    /// Orders that come and go in `seconds`, by all rates together.
-    fn turnover(&self, busy: f64, seconds: f64) -> f64 {
-        self.mean(|rate| rate.turnover(busy)) * seconds
+    /// What a move of the counter says beside what moves it now.
+    fn window(&self, moved: f64, seconds: f64, busy: f64, counter_variance: f64) -> Window {
+        let turnover = self.mean(|rate| rate.turnover(busy)) * seconds;
+        Window { pace: moved / seconds, seconds, busy, counter_variance, turnover, unrest: self.unrest }
     }
 
     /// A mean over the rates by their weights.

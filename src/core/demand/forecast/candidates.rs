@@ -1,10 +1,10 @@
 //! Candidate forecasts of a day, and the stack of them weighted by how they did lately.
 //!
 //! Candidates are plain: last week's same day, the mean of the last four, and levels of three
-//! speeds times profiles of two memories, one of them with yesterday's echo. Each is scored every day;
-//! a candidate's weight falls with a high power of its absolute error over the last weeks, so that the best leads, near-equals
-//! share (averages of near-equals beat each of them), and the poor are left out. What suits a
-//! series is thus learned from the series and not set by hand.
+//! speeds times profiles of two memories, one of them with yesterday's echo. Each is scored every
+//! day; a candidate's weight falls with a high power of its absolute error over the last weeks, so that
+//! the best leads, near-equals share (averages of near-equals beat each of them), and the poor are left
+//! out. What suits a series is thus learned from the series and not set by hand.
 
 use super::drift::Drift;
 use super::echo::Echo;
